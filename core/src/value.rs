@@ -1,0 +1,278 @@
+//! Values and their types.
+
+use std::fmt;
+
+use crate::{Error, Result, json};
+
+/// How a value's bytes are to be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ValueType {
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// A signed 64-bit integer.
+    Integer,
+    /// A finite 64-bit float.
+    Number,
+    /// True or false.
+    Boolean,
+    /// Null.
+    Null,
+    /// JSON text, kept to the byte.
+    Json,
+    /// Bytes in the caller's own form, under the caller's name for it (1 to 64 printable ASCII).
+    Custom(String),
+}
+
+impl ValueType {
+    /// The most bytes a custom type's name has.
+    pub const MAX_NAME_BYTES: usize = 64;
+
+    /// `text`, `bytes`, `integer`, `number`, `boolean`, `null`, `json`, or `custom:` and the caller's name.
+    pub fn parse(name: &str) -> Result<Self> {
+        Ok(match name {
+            "text" => ValueType::Text,
+            "bytes" => ValueType::Bytes,
+            "integer" => ValueType::Integer,
+            "number" => ValueType::Number,
+            "boolean" => ValueType::Boolean,
+            "null" => ValueType::Null,
+            "json" => ValueType::Json,
+            _ => {
+                let Some(custom) = name.strip_prefix("custom:") else {
+                    return Err(Error::InvalidArgument(
+                        "a value type is text, bytes, integer, number, boolean, null, json or custom:NAME".into(),
+                    ));
+                };
+                let custom = ValueType::Custom(custom.to_owned());
+                custom.validate()?;
+                custom
+            }
+        })
+    }
+
+    /// A custom type's name is 1 to 64 printable ASCII characters.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            ValueType::Custom(name)
+                if name.is_empty()
+                    || name.len() > Self::MAX_NAME_BYTES
+                    || !name.bytes().all(|b| (0x20..0x7f).contains(&b)) =>
+            {
+                Err(Error::InvalidArgument("a custom type's name is 1 to 64 printable ASCII characters".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The form that [`ValueType::parse`] reads.
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ValueType::Text => "text",
+            ValueType::Bytes => "bytes",
+            ValueType::Integer => "integer",
+            ValueType::Number => "number",
+            ValueType::Boolean => "boolean",
+            ValueType::Null => "null",
+            ValueType::Json => "json",
+            ValueType::Custom(name) => return write!(f, "custom:{name}"),
+        })
+    }
+}
+
+/// A typed value.
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// UTF-8 text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A signed 64-bit integer.
+    Integer(i64),
+    /// A finite 64-bit float.
+    Number(f64),
+    /// True or false.
+    Boolean(bool),
+    /// Null.
+    Null,
+    /// JSON text, kept to the byte.
+    Json(String),
+    /// Bytes in the caller's own form.
+    Custom {
+        /// The caller's name for the form: 1 to 64 printable ASCII characters.
+        type_name: String,
+        /// The value in that form.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Value {
+    /// Its type.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Value::Text(_) => ValueType::Text,
+            Value::Bytes(_) => ValueType::Bytes,
+            Value::Integer(_) => ValueType::Integer,
+            Value::Number(_) => ValueType::Number,
+            Value::Boolean(_) => ValueType::Boolean,
+            Value::Null => ValueType::Null,
+            Value::Json(_) => ValueType::Json,
+            Value::Custom { type_name, .. } => ValueType::Custom(type_name.clone()),
+        }
+    }
+
+    /// Its type, and the bytes that are stored.
+    pub fn encode(self) -> (ValueType, Vec<u8>) {
+        match self {
+            Value::Text(text) => (ValueType::Text, text.into_bytes()),
+            Value::Bytes(bytes) => (ValueType::Bytes, bytes),
+            Value::Integer(integer) => (ValueType::Integer, integer.to_string().into_bytes()),
+            Value::Number(number) => (ValueType::Number, json::format_number(number).into_bytes()),
+            Value::Boolean(boolean) => (ValueType::Boolean, if boolean { "true" } else { "false" }.into()),
+            Value::Null => (ValueType::Null, Vec::new()),
+            Value::Json(text) => (ValueType::Json, text.into_bytes()),
+            Value::Custom { type_name, bytes } => (ValueType::Custom(type_name), bytes),
+        }
+    }
+
+    /// Reads stored bytes. `corrupt` where they are not of the type; JSON is not looked into.
+    pub fn decode(value_type: ValueType, bytes: Vec<u8>) -> Result<Self> {
+        let corrupt = |what: &str| Error::Corrupt(format!("the stored value is no {what}"));
+        let text = |bytes, what: &str| String::from_utf8(bytes).map_err(|_| corrupt(what));
+        Ok(match value_type {
+            ValueType::Text => Value::Text(text(bytes, "UTF-8 text")?),
+            ValueType::Bytes => Value::Bytes(bytes),
+            ValueType::Integer => Value::Integer(text(bytes, "integer")?.parse().map_err(|_| corrupt("integer"))?),
+            ValueType::Number => {
+                let number: f64 = text(bytes, "number")?.parse().map_err(|_| corrupt("number"))?;
+                if !number.is_finite() {
+                    return Err(corrupt("finite number"));
+                }
+                Value::Number(number)
+            }
+            ValueType::Boolean => match bytes.as_slice() {
+                b"true" => Value::Boolean(true),
+                b"false" => Value::Boolean(false),
+                _ => return Err(corrupt("boolean")),
+            },
+            ValueType::Null if bytes.is_empty() => Value::Null,
+            ValueType::Null => return Err(corrupt("null")),
+            ValueType::Json => Value::Json(text(bytes, "JSON")?),
+            ValueType::Custom(type_name) => Value::Custom { type_name, bytes },
+        })
+    }
+
+    /// Takes a value's bytes from outside: as [`Value::decode`], but what breaks a rule is `invalid-argument`, and the
+    /// bytes must be in the one form that the type is stored in.
+    pub fn from_parts(value_type: ValueType, bytes: Vec<u8>) -> Result<Self> {
+        value_type.validate()?;
+        let scalar = matches!(value_type, ValueType::Integer | ValueType::Number);
+        let original = if scalar { bytes.clone() } else { Vec::new() };
+        let value = Value::decode(value_type, bytes)
+            .map_err(|error| Error::InvalidArgument(error.message().replace("stored value", "value")))?;
+        value.validate()?;
+        if scalar && value.clone().encode().1 != original {
+            return Err(Error::InvalidArgument("integers and numbers are given in their shortest decimal form".into()));
+        }
+        Ok(value)
+    }
+
+    /// Numbers are finite, JSON is JSON, a custom type's name is legal.
+    pub fn validate(&self) -> Result<()> {
+        match self {
+            Value::Number(number) if !number.is_finite() => Err(Error::InvalidArgument("a number is finite".into())),
+            Value::Json(text) => json::validate(text).map_err(|e| Error::InvalidArgument(format!("value: {e}"))),
+            Value::Custom { .. } => self.value_type().validate(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The value that a JSON text stands for: a string is a text, an integer of 64 bits an integer, any other number a
+    /// number if a 64-bit float can hold its size, `true`, `false`, `null` themselves; all else stays JSON, to the byte.
+    pub fn from_json(text: &str) -> Result<Self> {
+        json::validate(text).map_err(|e| Error::InvalidArgument(format!("value: {e}")))?;
+        let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+        Ok(match trimmed.as_bytes().first() {
+            Some(b'"') => match json::parse_string(trimmed) {
+                Some(text) => Value::Text(text),
+                // A lone surrogate: no text can hold it, JSON can.
+                None => Value::Json(trimmed.to_owned()),
+            },
+            Some(b't') => Value::Boolean(true),
+            Some(b'f') => Value::Boolean(false),
+            Some(b'n') => Value::Null,
+            Some(b'{' | b'[') => Value::Json(text.to_owned()),
+            _ if !trimmed.contains(['.', 'e', 'E']) => match trimmed.parse() {
+                Ok(integer) if trimmed != "-0" => Value::Integer(integer),
+                Ok(_) => Value::Number(-0.0),
+                Err(_) => Value::Json(trimmed.to_owned()),
+            },
+            _ => match trimmed.parse::<f64>() {
+                Ok(number) if number.is_finite() => Value::Number(number),
+                _ => Value::Json(trimmed.to_owned()),
+            },
+        })
+    }
+
+    /// The value as JSON text, where its type has one: not for bytes and custom values.
+    pub fn to_json(&self) -> Option<String> {
+        Some(match self {
+            Value::Text(text) => json::quote(text),
+            Value::Integer(integer) => integer.to_string(),
+            Value::Number(number) => json::format_number(*number),
+            Value::Boolean(boolean) => boolean.to_string(),
+            Value::Null => "null".into(),
+            Value::Json(text) => text.clone(),
+            Value::Bytes(_) | Value::Custom { .. } => return None,
+        })
+    }
+
+    /// Whether both mean the same, as compare-and-swap sees it.
+    pub fn same(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Json(a), Value::Json(b)) => a == b || json::equal(a, b),
+            _ => self == other,
+        }
+    }
+}
+
+/// Values stay out of logs: only type and length are shown.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Text(text) | Value::Json(text) => write!(f, "{}({} bytes)", self.value_type(), text.len()),
+            Value::Bytes(bytes) | Value::Custom { bytes, .. } => {
+                write!(f, "{}({} bytes)", self.value_type(), bytes.len())
+            }
+            _ => write!(f, "{}", self.value_type()),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($from:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$from> for Value {
+            fn from(value: $from) -> Self {
+                Value::$variant(value.into())
+            }
+        }
+    )*};
+}
+from! { &str => Text, String => Text, &String => Text, Vec<u8> => Bytes, &[u8] => Bytes, i64 => Integer,
+i32 => Integer, u32 => Integer, i16 => Integer, u16 => Integer, i8 => Integer, u8 => Integer,
+f64 => Number, f32 => Number, bool => Boolean }
+
+impl<const N: usize> From<&[u8; N]> for Value {
+    fn from(bytes: &[u8; N]) -> Self {
+        Value::Bytes(bytes.to_vec())
+    }
+}
+
+impl From<()> for Value {
+    fn from((): ()) -> Self {
+        Value::Null
+    }
+}

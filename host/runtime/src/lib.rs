@@ -1,0 +1,1 @@
+//! Runs the core component under wasmtime over any storage.

@@ -1,0 +1,1 @@
+//! The suite over every runner, and the product as its users meet it.
