@@ -1,0 +1,80 @@
+//! `cargo xtask test`: everything that proves the project, and what it proved.
+
+use std::io::{BufRead, BufReader};
+use std::process::{ExitCode, Stdio};
+use std::time::Instant;
+
+use crate::Result;
+use crate::cargo::{cargo, describe, metadata};
+use crate::report::Report;
+
+/// Runs tests, doctests and examples; with arguments only what they make of `cargo test`.
+pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
+    crate::setup::setup()?;
+    let began = Instant::now();
+    let mut report = Report::default();
+    let mut good = cargo_test(args, &mut report)?;
+    if good && args.is_empty() {
+        run_examples(&mut report)?;
+    }
+    good &= report.passed();
+    println!("\n{}", report.summary());
+    println!("{} in {} s", if good { "passed" } else { "FAILED" }, began.elapsed().as_secs());
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether cargo itself was content.
+fn cargo_test(args: &[String], report: &mut Report) -> Result<bool> {
+    // One pipe for both, so that cargo's "Running …" stands before what that binary prints.
+    let (reader, writer) = std::io::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
+    let mut command = cargo(["test", "--no-fail-fast"]);
+    command.args(args).stdin(Stdio::null());
+    command.stdout(writer.try_clone().map_err(|e| format!("cannot share a pipe: {e}"))?).stderr(writer);
+    let said = describe(&command);
+    eprintln!("$ {said}");
+    let mut child = command.spawn().map_err(|e| format!("cannot start `{said}`: {e}"))?;
+    // Its ends of the pipe would keep the reader waiting for ever.
+    drop(command);
+
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(|e| format!("cannot read from `{said}`: {e}"))?;
+        if read == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        if report.line(text) {
+            println!("{text}");
+        }
+    }
+    let status = child.wait().map_err(|e| format!("cannot wait for `{said}`: {e}"))?;
+    if status.success() {
+        report.finish();
+    }
+    Ok(status.success())
+}
+
+/// Each example of the workspace, to its end.
+fn run_examples(report: &mut Report) -> Result {
+    let metadata = metadata(false)?;
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let Some(package_name) = package["name"].as_str() else { continue };
+        for target in package["targets"].as_array().into_iter().flatten() {
+            let kinds = target["kind"].as_array();
+            let is_example = kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "example"));
+            let (true, Some(name)) = (is_example, target["name"].as_str()) else { continue };
+            let mut command = cargo(["run", "--quiet", "--package", package_name, "--example", name]);
+            let output = command.stdin(Stdio::null()).output();
+            let output = output.map_err(|e| format!("cannot start `{}`: {e}", describe(&command)))?;
+            report.add("examples", &format!("{package_name}/{name}"), output.status.success());
+            if !output.status.success() {
+                println!("$ {}\n{}", describe(&command), String::from_utf8_lossy(&output.stdout));
+                println!("{}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+    }
+    Ok(())
+}
