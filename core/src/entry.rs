@@ -22,6 +22,12 @@ impl Version {
         Ok(Version(text))
     }
 
+    /// A version from a storage, which answers for its form.
+    #[cfg(feature = "component")]
+    pub(crate) fn trusted(text: String) -> Self {
+        Version(text)
+    }
+
     /// The version that 128 random bits stand for: 32 hexadecimal digits.
     pub fn from_random(bits: u128) -> Self {
         Version(format!("{bits:032x}"))

@@ -5,7 +5,7 @@
 //! * [`store`]: what callers get ([`Store`]), and [`Core`], which gives it
 //! * [`storage`]: what a backend owes ([`Storage`]); [`memory`] is the reference
 //! * [`key`], [`pattern`], [`value`], [`json`], [`metadata`], [`expiry`](store::Expiry), [`error`]: a file for each rule
-//! * `component` (feature `component`): the only file that knows WIT; `wire` (feature `wire`): entries as JSON
+//! * `component` (feature `component`): the only place that knows WIT; `wire` (feature `wire`): entries as JSON
 #![cfg_attr(
     not(test),
     deny(
@@ -20,6 +20,8 @@
 )]
 
 pub mod clock;
+#[cfg(feature = "component")]
+mod component;
 pub mod entry;
 pub mod error;
 pub mod json;
