@@ -1,0 +1,154 @@
+//! Glob patterns over keys.
+//!
+//! A pattern is matched against whole keys, segment by segment, on the segments' text: an escaped dot or backslash in a
+//! key is one character.
+//!
+//! | | |
+//! | --- | --- |
+//! | `*` | any run of characters inside one segment, also none |
+//! | `**` | as a whole segment: whole segments; zero or more where it leads or stands in the middle, one or more where it ends the pattern; alone, every key. Beside other characters it is refused |
+//! | `?` | one character |
+//! | `[abc]` `[0-9]` `[!x]` | one of these characters, one of a range, one that is none of them (`[^x]` says the same); never the separator. A `]` that comes first and a `-` at either end stand for themselves, a `.` for a dot inside a segment |
+//! | `{a,b}` | either; may nest, may hold dots, wildcards and nothing at all |
+//! | `\` | the next character itself: `\*`, `\{`, and `\.` for a dot inside a segment, `\\` for a backslash |
+//!
+//! A `]`, `}` or `,` with nothing open stands for itself. So a key without `*`, `?`, `[`, `{` is the pattern of itself, and
+//! [`escape`] makes one of any text. Refused as `invalid-argument`: more than [`MAX_PATTERN_BYTES`], more than
+//! [`MAX_ALTERNATIVES`] or [`MAX_EXPANDED`] once braces are expanded, an open class or brace, a backward range, a backslash
+//! at the end, control characters, and what could match no key: an empty segment in any alternative, a text longer than a
+//! key.
+//!
+//! Matching takes time linear in the key, whatever the pattern.
+
+mod cache;
+mod expression;
+mod parse;
+mod range;
+
+use regex_lite::{Regex, RegexBuilder};
+
+use crate::{Error, Result, key, storage::Range};
+
+pub use cache::PatternCache;
+use range::{Prefix, Then};
+
+/// The most bytes of a pattern.
+pub const MAX_PATTERN_BYTES: usize = 1024;
+/// The most alternatives that a pattern's braces may stand for.
+pub const MAX_ALTERNATIVES: usize = 1000;
+/// The most characters that all alternatives may have together.
+pub const MAX_EXPANDED: usize = 64 << 10;
+/// The most memory that a compiled expression may take, in bytes.
+const MAX_COMPILED: usize = 16 << 20;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    range: Range,
+    size: usize,
+    matcher: Matcher,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    /// Every key of the range.
+    Range,
+    /// These keys, in order.
+    Keys(Vec<String>),
+    /// Keys of the range that the expression matches.
+    Expression(Regex),
+}
+
+impl Pattern {
+    /// Compiles. `invalid-argument` names the pattern, the byte and the rule.
+    pub fn parse(pattern: &str) -> Result<Self> {
+        let parsed = parse::parse(pattern)?;
+        let prefixes: Vec<Prefix> = parsed.alternatives.iter().map(|parts| range::prefix(parts)).collect();
+        let range = range::covering(&prefixes);
+        let matcher = match prefixes.as_slice() {
+            [Prefix { then: Then::Anything, .. }] => Matcher::Range,
+            all if all.iter().all(|prefix| prefix.then == Then::End) => {
+                let mut keys: Vec<String> = prefixes.into_iter().map(|prefix| prefix.text).collect();
+                keys.sort();
+                Matcher::Keys(keys)
+            }
+            _ => Matcher::Expression(compile(pattern, &expression::expression(&parsed))?),
+        };
+        Ok(Pattern { text: pattern.to_owned(), range, size: parsed.size, matcher })
+    }
+
+    /// Whether the (legal) key matches.
+    pub fn matches(&self, key: &str) -> bool {
+        match &self.matcher {
+            Matcher::Range => self.range.contains(key),
+            Matcher::Keys(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),
+            Matcher::Expression(expression) => self.range.contains(key) && expression.is_match(key),
+        }
+    }
+
+    /// The range of keys in which all matches lie.
+    pub fn range(&self) -> Range {
+        self.range.clone()
+    }
+
+    /// Whether every (legal) key of the range matches.
+    pub fn is_range(&self) -> bool {
+        match &self.matcher {
+            Matcher::Range => true,
+            Matcher::Keys(keys) => keys.len() == 1,
+            Matcher::Expression(_) => false,
+        }
+    }
+
+    /// The one key that can match, if the pattern has no wildcards.
+    pub fn exact(&self) -> Option<&str> {
+        match self.keys() {
+            Some([key]) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The keys that can match, in order, if the pattern has no wildcards but braces.
+    pub fn keys(&self) -> Option<&[String]> {
+        match &self.matcher {
+            Matcher::Keys(keys) => Some(keys),
+            _ => None,
+        }
+    }
+
+    /// The pattern as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How many characters all alternatives have together.
+    fn size(&self) -> usize {
+        self.size
+    }
+}
+
+fn compile(pattern: &str, expression: &str) -> Result<Regex> {
+    // A failure can only be one of size: the expression is well formed.
+    RegexBuilder::new(expression).size_limit(MAX_COMPILED).build().map_err(|_| {
+        Error::InvalidArgument(format!("pattern {}: it takes too much memory once compiled", key::shown(pattern)))
+    })
+}
+
+/// A pattern that matches this text of a segment and no other. For a whole key no pattern is needed beyond the escapes of
+/// `*`, `?`, `[`, `{`: see [`escape_key`].
+pub fn escape(segment: &str) -> String {
+    let mut escaped = String::with_capacity(segment.len());
+    for character in segment.chars() {
+        if matches!(character, '.' | '\\' | '*' | '?' | '[' | ']' | '{' | '}' | ',') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// A pattern that matches this key and no other, also between braces.
+pub fn escape_key(key: &str) -> String {
+    key::segments(key).map(|segment| escape(&key::unescape(segment))).collect::<Vec<_>>().join(".")
+}
