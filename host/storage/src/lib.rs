@@ -1,1 +1,67 @@
-//! Storage adapters of dataknobs-kv for servers.
+//! Storage adapters of dataknobs-kv for servers, and one function that opens any of them by its connection string.
+//!
+//! * [`open`] and [`Location`]: connection strings (`memory:`, `file:data.redb?durability=relaxed`)
+//! * [`memory()`]: the core's reference storage, with real randomness
+//! * [`redb`]: one crash-safe file, the embedded default
+//! * [`layer`]: wrappers, each a [`Storage`] itself
+//!
+//! An adapter is nothing but a [`Storage`]: what it owes is written there, and the conformance suite holds it to that.
+//!
+//! ```
+//! use dataknobs_kv_core::{Storage, storage::Range};
+//! use dataknobs_kv_storage::{OpenOptions, open};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> dataknobs_kv_core::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let url = format!("file:{}/data.redb", folder.path().display());
+//! let storage = open(&url, &OpenOptions::default()).await?;
+//! assert!(storage.capabilities().durable);
+//! assert_eq!(storage.count("default", Range::default(), 0).await?, Some(0));
+//!
+//! let error = open("postgres://me:secret@host/db", &OpenOptions::default()).await.err().unwrap();
+//! assert_eq!(error.to_string(), "unsupported: this build has no adapter for `postgres:`; it opens `memory:` and `file:PATH.redb`");
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod layer;
+mod location;
+mod memory;
+pub mod redb;
+
+use std::sync::Arc;
+
+use dataknobs_kv_core::{Result, Storage};
+
+pub use layer::DefaultTtls;
+pub use location::Location;
+pub use memory::memory;
+pub use redb::{Durability, RedbConfig, RedbStorage};
+
+/// What a connection string does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Whether data that does not exist yet is created; else its absence is `invalid-argument`. True by default.
+    pub create: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions { create: true }
+    }
+}
+
+impl OpenOptions {
+    /// The same, with [`OpenOptions::create`] as given.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+}
+
+/// Opens what the connection string names. [`Location`] says which there are; [`Location::open`] says what can go wrong.
+pub async fn open(url: &str, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
+    Location::parse(url)?.open(options).await
+}

@@ -1,0 +1,9 @@
+//! Wrappers: each is a [`Storage`](dataknobs_kv_core::Storage) over another one.
+//!
+//! A wrapper passes on every function, also those that the trait gives a body to: one that is forgotten would silently
+//! answer in the wrapped storage's place. The compiler cannot demand that, so each wrapper's implementation denies
+//! `clippy::missing_trait_methods`.
+
+mod default_ttl;
+
+pub use default_ttl::DefaultTtls;

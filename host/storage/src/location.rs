@@ -1,0 +1,306 @@
+//! Connection strings.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dataknobs_kv_core::{Error, Result, Storage};
+
+use crate::{Durability, OpenOptions, RedbConfig, RedbStorage, memory};
+
+/// Where data lives: a connection string, taken apart.
+///
+/// * `memory:`, in this process, gone with it.
+/// * `file:PATH.redb`, with the path relative to the working directory (`file:data.redb`, `file:../data.redb`) or
+///   absolute (`file:/var/lib/data.redb`, `file:///var/lib/data.redb`). In the path `%`, `?` and `#` are written `%25`,
+///   `%3F` and `%23`; any other character may be written so too. Options follow a `?`, joined by `&`:
+///   `durability=immediate` (the default) or `relaxed`, `cache_size=BYTES`.
+///
+/// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form can be parsed again and holds
+/// no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// In memory.
+    Memory,
+    /// A redb file.
+    Redb(RedbConfig),
+}
+
+impl Location {
+    /// Takes a connection string apart. `invalid-argument` where it breaks a rule; `unsupported` where this build has
+    /// no adapter. Messages never repeat more of it than its scheme and the names of its options: it may hold a secret.
+    pub fn parse(url: &str) -> Result<Self> {
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return Err(invalid(
+                "a connection string begins with its scheme, for example `memory:` or `file:data.redb`",
+            ));
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.bytes().all(legal) {
+            return Err(invalid(
+                "a connection string begins with its scheme, for example `memory:` or `file:data.redb`",
+            ));
+        }
+        match scheme.as_str() {
+            "memory" if matches!(rest, "" | "//") => Ok(Location::Memory),
+            "memory" => Err(invalid("`memory:` takes no name and no options")),
+            "file" => Self::parse_file(rest),
+            _ => Err(Error::Unsupported(format!(
+                "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH.redb`"
+            ))),
+        }
+    }
+
+    fn parse_file(rest: &str) -> Result<Self> {
+        if rest.contains('#') {
+            return Err(invalid("in a `file:` connection string `#` is written `%23`"));
+        }
+        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = match path.strip_prefix("//") {
+            None => path,
+            Some(path) => {
+                let path = path.strip_prefix("localhost").unwrap_or(path);
+                if !path.starts_with('/') {
+                    return Err(invalid("after `file://` comes an absolute path; a relative one is `file:PATH`"));
+                }
+                path
+            }
+        };
+        let mut config = Self::file(PathBuf::from(decode(path, "path")?))?;
+        let mut seen = Vec::new();
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let value = decode(value, name)?;
+            if seen.contains(&name) {
+                return Err(invalid(format!("the option `{name}` comes twice")));
+            }
+            seen.push(name);
+            match name {
+                "durability" => {
+                    config.durability =
+                        Durability::parse(&value).ok_or_else(|| invalid("`durability` is `immediate` or `relaxed`"))?;
+                }
+                "cache_size" => {
+                    config.cache_bytes =
+                        value.parse().ok().filter(|bytes| *bytes >= RedbConfig::MIN_CACHE_BYTES).ok_or_else(|| {
+                            invalid(format!(
+                                "`cache_size` is a number of bytes, at least {}",
+                                RedbConfig::MIN_CACHE_BYTES
+                            ))
+                        })?;
+                }
+                _ => {
+                    return Err(invalid(format!(
+                        "a redb file has no option `{name}`; it has `durability` and `cache_size`"
+                    )));
+                }
+            }
+        }
+        Ok(Location::Redb(config))
+    }
+
+    /// The file adapter's settings for a path, whose ending names the form. `unsupported` for forms that this build does
+    /// not have.
+    pub fn file(path: impl Into<PathBuf>) -> Result<RedbConfig> {
+        let path = path.into();
+        if path.as_os_str().is_empty() {
+            return Err(invalid("`file:` names a file, for example `file:data.redb`"));
+        }
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(invalid("a path holds no NUL"));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        if name.ends_with(".json") || name.ends_with(".json.gz") {
+            return Err(Error::Unsupported(
+                "this build has no adapter for JSON files; it opens `file:PATH.redb`".into(),
+            ));
+        }
+        if !name.ends_with(".redb") || name == ".redb" {
+            return Err(invalid("the name of a file store ends in `.redb`"));
+        }
+        Ok(RedbConfig::new(path))
+    }
+
+    /// Opens it.
+    ///
+    /// * `invalid-argument`: the path is no place for a file, or holds another program's data
+    /// * `access-denied`: the operating system does not let us
+    /// * `unavailable`: another process has the file open; the disk is full or failing
+    /// * `corrupt`: the file is truncated or damaged, or was never ours
+    /// * `unsupported`: the file was written by a newer version
+    ///
+    /// A file that is refused is left as it is.
+    pub async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
+        Ok(match self {
+            Location::Memory => Arc::new(memory()),
+            Location::Redb(config) => Arc::new(RedbStorage::open(config.clone(), options.create).await?),
+        })
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::Memory => f.write_str("memory:"),
+            Location::Redb(config) => {
+                f.write_str("file:")?;
+                write_path(f, &config.path)?;
+                let defaults = RedbConfig::new("");
+                let mut separator = '?';
+                if config.durability != defaults.durability {
+                    write!(f, "{separator}durability={}", config.durability)?;
+                    separator = '&';
+                }
+                if config.cache_bytes != defaults.cache_bytes {
+                    write!(f, "{separator}cache_size={}", config.cache_bytes)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Location {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        Location::parse(url)
+    }
+}
+
+fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    let path = path.to_string_lossy();
+    // Such a path would read as a host.
+    if path.starts_with("//") {
+        f.write_str("//")?;
+    }
+    for c in path.chars() {
+        match c {
+            '%' | '?' | '#' => write!(f, "%{:02X}", u32::from(c))?,
+            c if c.is_control() => {
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    write!(f, "%{byte:02X}")?;
+                }
+            }
+            c => write!(f, "{c}")?,
+        }
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::InvalidArgument(message.into())
+}
+
+/// Percent-decoding; `+` is a plus sign.
+fn decode(text: &str, what: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        match (digit(), digit()) {
+            (Some(high), Some(low)) => bytes.push(high << 4 | low),
+            _ => return Err(invalid(format!("{what}: after `%` come two hexadecimal digits (a `%` itself is `%25`)"))),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| invalid(format!("{what}: not UTF-8 after percent-decoding")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(url: &str) -> String {
+        match Location::parse(url).unwrap() {
+            Location::Redb(config) => config.path.to_str().unwrap().to_owned(),
+            Location::Memory => panic!("{url}"),
+        }
+    }
+
+    #[test]
+    fn paths() {
+        assert_eq!(Location::parse("memory:").unwrap(), Location::Memory);
+        assert_eq!(Location::parse("MEMORY://").unwrap(), Location::Memory);
+        assert_eq!(path("file:data.redb"), "data.redb");
+        assert_eq!(path("file:../a b/data.REDB"), "../a b/data.REDB");
+        assert_eq!(path("file:/abs/data.redb"), "/abs/data.redb");
+        assert_eq!(path("file:///abs/data.redb"), "/abs/data.redb");
+        assert_eq!(path("file://localhost/abs/data.redb"), "/abs/data.redb");
+        assert_eq!(path("file:a%20%C3%A9%3F%25+.redb"), "a é?%+.redb");
+        assert_eq!(path("File:x:y.redb"), "x:y.redb");
+    }
+
+    #[test]
+    fn options() {
+        let Location::Redb(config) = Location::parse("file:a.redb?durability=relaxed&cache_size=1048576").unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(config.durability, Durability::Relaxed);
+        assert_eq!(config.cache_bytes, 1 << 20);
+        let Location::Redb(config) = Location::parse("file:a.redb?").unwrap() else { panic!() };
+        assert_eq!(config, RedbConfig::new("a.redb"));
+    }
+
+    #[test]
+    fn display_parses_again() {
+        for url in [
+            "memory:",
+            "file:data.redb",
+            "file:/abs/a b.redb?durability=relaxed",
+            "file:a%25%3F%23%0A.redb?durability=relaxed&cache_size=2097152",
+            "file:////odd.redb",
+        ] {
+            let location = Location::parse(url).unwrap();
+            assert_eq!(location.to_string(), url);
+            assert_eq!(Location::parse(&location.to_string()).unwrap(), location);
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        for url in [
+            "",
+            "data.redb",
+            ":x",
+            "a b:c",
+            "memory:name",
+            "memory:?x=1",
+            "file:",
+            "file:.redb",
+            "file:folder/",
+            "file:data",
+            "file:data.db",
+            "file:a.redb#x",
+            "file://host/a.redb",
+            "file:a%2.redb",
+            "file:a%zz.redb",
+            "file:a%ff.redb",
+            "file:a%00.redb",
+            "file:a.redb?durability",
+            "file:a.redb?durability=fast",
+            "file:a.redb?cache_size=12",
+            "file:a.redb?cache_size=-1",
+            "file:a.redb?cache_size=1e9",
+            "file:a.redb?sync=off",
+            "file:a.redb?durability=relaxed&durability=immediate",
+        ] {
+            let error = Location::parse(url).expect_err(url);
+            assert_eq!(error.code(), "invalid-argument", "{url}: {error}");
+        }
+        for url in ["postgres://me:hunter2@host/db", "redis://:hunter2@host", "s3://b?secret=hunter2", "file:a.json.gz"]
+        {
+            let error = Location::parse(url).expect_err(url);
+            assert_eq!(error.code(), "unsupported", "{url}");
+            assert!(!error.to_string().contains("hunter2"));
+        }
+        let error = Location::parse("file:a.redb?password=hunter2").unwrap_err().to_string();
+        assert!(error.contains("`password`") && !error.contains("hunter2"));
+    }
+}
