@@ -7,16 +7,13 @@ use serde_json::Value;
 use crate::Result;
 use crate::cargo::{cargo, output};
 
-/// What the component may weigh, in bytes.
-const LIMIT: u64 = 250_000;
-
-/// Builds the component and prints its size in bytes; too large a one is a failure.
+/// Builds the component (which fails where it is too large) and prints its size in bytes.
 pub(crate) fn size() -> Result {
     crate::setup::setup()?;
     let component = component()?;
     let bytes = std::fs::metadata(&component).map_err(|e| format!("cannot read {}: {e}", component.display()))?.len();
     println!("{bytes}");
-    if bytes > LIMIT { Err(format!("the component has {bytes} bytes; {LIMIT} are the limit")) } else { Ok(()) }
+    Ok(())
 }
 
 /// Where the build script of the runtime put the component.
@@ -27,15 +24,8 @@ fn component() -> Result<PathBuf> {
         let message: Value = serde_json::from_str(line).map_err(|e| format!("cargo's message is not JSON: {e}"))?;
         let ours = message["package_id"].as_str().is_some_and(|id| id.contains("/host/runtime#"));
         if let (true, Some(folder)) = (ours, message["out_dir"].as_str()) {
-            return wasm_in(Path::new(folder));
+            return Ok(Path::new(folder).join("component.wasm"));
         }
     }
     Err("cargo ran no build script of dataknobs-kv-runtime".into())
-}
-
-fn wasm_in(folder: &Path) -> Result<PathBuf> {
-    let files = std::fs::read_dir(folder).map_err(|e| format!("cannot read {}: {e}", folder.display()))?;
-    let mut files =
-        files.filter_map(|file| Some(file.ok()?.path())).filter(|path| path.extension() == Some("wasm".as_ref()));
-    files.next().ok_or_else(|| format!("no component in {}", folder.display()))
 }
