@@ -1,0 +1,40 @@
+//! From a [`Config`] to a running store: the storage, and the component over it.
+
+use std::sync::Arc;
+
+use dataknobs_kv_core::{Clock, Error, Result, Store};
+use dataknobs_kv_runtime::{Runtime, RuntimeConfig, SystemClock};
+use dataknobs_kv_storage::{DefaultTtls, OpenOptions};
+use tokio::sync::OnceCell;
+
+use crate::config::{Config, Source};
+
+/// One engine for the whole process: compiled code and pool are shared by all stores.
+static SHARED: OnceCell<Runtime> = OnceCell::const_new();
+
+pub(crate) async fn open(config: &Config) -> Result<(Arc<dyn Store>, Arc<dyn Clock>)> {
+    let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+    let mut storage = match &config.source {
+        Source::Location(location) => location.open(&OpenOptions::default()).await?,
+        Source::Storage(storage) => Arc::clone(storage),
+    };
+    if !config.default_ttls.is_empty() {
+        storage = Arc::new(DefaultTtls::new(storage, config.default_ttls.clone())?);
+    }
+    let runtime = match &config.runtime {
+        Some(runtime) => runtime.clone(),
+        None => shared_runtime().await?,
+    };
+    Ok((Arc::new(runtime.store(storage, Arc::clone(&clock))), clock))
+}
+
+/// The process's own runtime, made at the first call.
+pub async fn shared_runtime() -> Result<Runtime> {
+    // Loading the compiled component, or compiling it the first time, is no work for an async thread.
+    let make = || async {
+        tokio::task::spawn_blocking(|| Runtime::new(RuntimeConfig::default()))
+            .await
+            .map_err(|error| Error::Internal(format!("starting the runtime: {error}")))?
+    };
+    SHARED.get_or_try_init(make).await.cloned()
+}
