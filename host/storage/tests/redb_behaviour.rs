@@ -251,15 +251,10 @@ async fn a_damaged_entry_stops_no_listing_of_keys_and_can_be_replaced_and_delete
     for key in ["a", "b", "c"] {
         must_write(&storage, put(key, &vec![b'x'; 1000])).await;
     }
-    drop(storage);
-    {
-        let database = redb::Database::create(&path).unwrap();
-        let transaction = database.begin_write().unwrap();
-        transaction.open_table(HEAD).unwrap().insert(b"default\0b".as_slice(), [0xff; 3].as_slice()).unwrap();
-        transaction.commit().unwrap();
-    }
+    damage(storage, &path).await;
     let storage = open(&path).await;
     assert_eq!(keys(&storage, NS, 1, 2).await, ["a", "b", "c"]);
+    assert_eq!(storage.count(NS, Range::default(), 1).await.unwrap(), Some(3));
     let error = storage.get(NS, "b", 1, true).await.unwrap_err();
     assert_eq!(error.code(), "corrupt");
     assert!(error.message().contains("`b`"), "{error}");
@@ -269,6 +264,19 @@ async fn a_damaged_entry_stops_no_listing_of_keys_and_can_be_replaced_and_delete
     assert_eq!(write_one(&storage, put("b", b"").if_absent(), 1).await.unwrap_err().code(), "corrupt");
     must_write(&storage, put("b", b"new")).await;
     assert_eq!(value(&storage, "b").await.unwrap(), b"new");
+    damage(storage, &path).await;
+    let storage = open(&path).await;
+    assert!(matches!(write_one(&storage, delete("b"), 1).await, Ok(Outcome::Deleted)));
+    assert_eq!(keys(&storage, NS, 1, 2).await, ["a", "c"]);
+}
+
+/// Overwrites the head of `b`.
+async fn damage(storage: RedbStorage, path: &std::path::Path) {
+    drop(storage);
+    let database = redb::Database::create(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(HEAD).unwrap().insert(b"default\0b".as_slice(), [0xff; 3].as_slice()).unwrap();
+    transaction.commit().unwrap();
 }
 
 #[tokio::test]

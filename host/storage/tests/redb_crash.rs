@@ -68,7 +68,7 @@ async fn write_for_ever(storage: &RedbStorage, task: usize) {
 }
 
 fn value_of(count: u64) -> Vec<u8> {
-    let filler = if count % 3 == 0 { 2000 } else { 20 };
+    let filler = if count.is_multiple_of(3) { 2000 } else { 20 };
     format!("{count}:{}", "x".repeat(filler)).into_bytes()
 }
 

@@ -57,8 +57,11 @@ pub(super) fn split_row(row: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((row.get(..at)?, row.get(at + 1..)?))
 }
 
+/// The bounds of a run of rows.
+pub(super) type Rows = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// The rows of a range of keys; none where it is empty.
-pub(super) fn rows(namespace: &str, range: &Range) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+pub(super) fn rows(namespace: &str, range: &Range) -> Option<Rows> {
     let (low, high) = range.bounds()?;
     let low = match low {
         Bound::Included(key) => Bound::Included(row(namespace, key)),

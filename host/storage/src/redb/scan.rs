@@ -7,7 +7,7 @@ use dataknobs_kv_core::{Entry, Pattern, Projection, Result, Timestamp, metadata}
 
 use super::failure::Failure;
 use super::file::StoreFile;
-use super::format::{self, Head};
+use super::format::{self, Head, Rows};
 use super::reader::{Reads, answer_bytes};
 
 /// How many rows one page looks at: where matches are rare it ends early, and the walk goes on in the next call.
@@ -31,7 +31,7 @@ pub(super) fn scan(
         for (looked_at, item) in reads.head.range::<&[u8]>(borrow(&rows))?.enumerate() {
             let (row, head) = item?;
             let row = row.value();
-            if page.items.len() >= limit as usize || looked_at >= MAX_ROWS || bytes >= ANSWER_BYTES {
+            if page.items.len() >= limit.max(1) as usize || looked_at >= MAX_ROWS || bytes >= ANSWER_BYTES {
                 // There is more: `page.next` is the row before this one.
                 return Ok(page);
             }
@@ -57,13 +57,17 @@ pub(super) fn scan(
                 }
                 None
             } else {
-                let head = Head::decode(head).map_err(|damaged| damaged.error(row))?;
-                if head.attributes.expired(now) || !filter.may_match_metadata(head.attributes.metadata.as_deref()) {
-                    continue;
-                }
-                match want {
-                    Projection::Key => None,
-                    _ => Some(reads.state(row, head, want == Projection::Value)??),
+                match Head::decode(head) {
+                    Err(_) if want == Projection::Key => None,
+                    Err(damaged) => return Err(damaged.error(row).into()),
+                    Ok(head)
+                        if head.attributes.expired(now)
+                            || !filter.may_match_metadata(head.attributes.metadata.as_deref()) =>
+                    {
+                        continue;
+                    }
+                    Ok(_) if want == Projection::Key => None,
+                    Ok(head) => Some(reads.state(row, head, want == Projection::Value)??),
                 }
             };
             bytes += state.as_ref().map_or(0, answer_bytes);
@@ -105,8 +109,9 @@ pub(super) fn count(file: &StoreFile, namespace: &str, range: &Range, now: Times
             if looked_at >= MAX_ROWS {
                 return Ok(None);
             }
-            let (row, head) = item?;
-            let expires_at = format::expires_at(head.value()).map_err(|damaged| damaged.error(row.value()))?;
+            let (_, head) = item?;
+            // As in a listing of keys, a damaged entry is one.
+            let expires_at = format::expires_at(head.value()).ok().flatten();
             count += u64::from(expires_at.is_none_or(|at| at > now));
         }
         Ok(Some(count))
@@ -120,7 +125,7 @@ pub(super) fn namespaces(file: &StoreFile, after: Option<&str>, limit: u32) -> R
         let head = snapshot.head()?;
         let mut names = Names::default();
         while let Some(item) = head.range(from.as_slice()..)?.next() {
-            if names.names.len() >= limit as usize {
+            if names.names.len() >= limit.max(1) as usize {
                 names.next = names.names.last().cloned();
                 break;
             }
@@ -135,6 +140,6 @@ pub(super) fn namespaces(file: &StoreFile, after: Option<&str>, limit: u32) -> R
     })
 }
 
-fn borrow(rows: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> (Bound<&[u8]>, Bound<&[u8]>) {
+fn borrow(rows: &Rows) -> (Bound<&[u8]>, Bound<&[u8]>) {
     (rows.0.as_ref().map(Vec::as_slice), rows.1.as_ref().map(Vec::as_slice))
 }
