@@ -358,7 +358,7 @@ impl ItemResult {
                 actual: self.actual,
                 retry_after_ms: self.retry_after_ms,
             }
-            .into(),
+            .into_error(),
         )
     }
 

@@ -48,10 +48,10 @@ impl From<&Error> for ErrorInfo {
     }
 }
 
-impl From<ErrorInfo> for Error {
-    /// A code that this version does not know becomes `internal`.
-    fn from(info: ErrorInfo) -> Self {
-        let ErrorInfo { code, message, what, limit, actual, retry_after_ms } = info;
+impl ErrorInfo {
+    /// The error; a code that this version does not know becomes `internal`.
+    pub fn into_error(self) -> Error {
+        let ErrorInfo { code, message, what, limit, actual, retry_after_ms } = self;
         match code.as_str() {
             "invalid-argument" => Error::InvalidArgument(message),
             "too-large" => Error::TooLarge(LimitExceeded {
@@ -126,10 +126,11 @@ impl From<&Error> for Problem {
     }
 }
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
-        let Problem { code, detail, what, limit, actual, retry_after_ms, .. } = problem;
-        ErrorInfo { code, message: detail, what, limit, actual, retry_after_ms }.into()
+impl Problem {
+    /// As [`ErrorInfo::into_error`].
+    pub fn into_error(self) -> Error {
+        let Problem { code, detail, what, limit, actual, retry_after_ms, .. } = self;
+        ErrorInfo { code, message: detail, what, limit, actual, retry_after_ms }.into_error()
     }
 }
 

@@ -26,6 +26,8 @@ pub const CREATED_AT: &str = "kv-created-at";
 pub const UPDATED_AT: &str = "kv-updated-at";
 /// CRC-32C of the value as stored: a decimal.
 pub const CHECKSUM: &str = "kv-checksum";
+/// In an answer that is no success: its code, also where there is no body.
+pub const ERROR: &str = "kv-error";
 /// The namespace, percent-encoded, where the path has `-` in its place: some names cannot stand in a path.
 pub const NAMESPACE: &str = "kv-namespace";
 

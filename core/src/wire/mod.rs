@@ -82,8 +82,8 @@ fn raw(text: String, what: &str) -> Result<Box<RawValue>> {
 
 /// Metadata as a member: without line breaks, which in valid JSON are but spaces.
 fn raw_metadata(text: String) -> Result<Box<RawValue>> {
-    let text = if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text };
-    raw(text, "metadata")
+    let valid = raw(text, "metadata")?;
+    if valid.get().contains(['\n', '\r']) { raw(valid.get().replace(['\n', '\r'], " "), "metadata") } else { Ok(valid) }
 }
 
 fn is_false(value: &bool) -> bool {

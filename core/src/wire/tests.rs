@@ -174,6 +174,18 @@ fn entries_survive() {
 }
 
 #[test]
+fn line_breaks_in_metadata_are_spaces_or_errors() {
+    let item = |metadata: &str| store::Item {
+        key: "k".into(),
+        value: Value::Null,
+        options: SetOptions { metadata: Some(metadata.into()), ..SetOptions::default() },
+    };
+    let sent = Item::try_from(&item("{\n\"a\":\r\n1}")).unwrap();
+    assert_eq!(sent.metadata.unwrap().get(), "{ \"a\":  1}");
+    assert!(Item::try_from(&item("{\"a\":\"\n\"}")).is_err());
+}
+
+#[test]
 fn an_entry_sets_itself_again() {
     let line = r#"{"key":"k","type":"number","value":1,"metadata":{"a":1},"content_type":"x/y","expires_at":9}"#;
     let item = Entry::from_line(line).unwrap().into_item().unwrap();
@@ -295,9 +307,9 @@ fn errors() -> Vec<Error> {
 #[test]
 fn errors_survive() {
     for error in errors() {
-        assert_eq!(Error::from(ErrorInfo::from(&error)), error);
+        assert_eq!(ErrorInfo::from(&error).into_error(), error);
         let text = to_json(&Problem::from(&error)).unwrap();
-        assert_eq!(Error::from(from_json::<Problem>(text.as_bytes()).unwrap()), error);
+        assert_eq!(from_json::<Problem>(text.as_bytes()).unwrap().into_error(), error);
         let text = to_json(&ItemResult::failed("k".into(), &error)).unwrap();
         assert_eq!(from_json::<ItemResult>(text.as_bytes()).unwrap().into_set(), Err(error.clone()));
         assert!(http_status(&error) >= 400 && exit_code(&error) >= 2);

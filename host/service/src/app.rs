@@ -170,6 +170,7 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
         header::UPDATED_AT,
         header::CHECKSUM,
         header::NAMESPACE,
+        header::ERROR,
     ];
     let plain = ["etag", "last-modified", "retry-after", "if-match", "if-none-match", "accept"];
     let names: Vec<HeaderName> = kv.into_iter().chain(plain).map(HeaderName::from_static).collect();

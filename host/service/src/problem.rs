@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use dataknobs_kv_core::wire::{ABSENT, CONFLICT, Entry, Problem};
+use dataknobs_kv_core::wire::{ABSENT, CONFLICT, Entry, Problem, header};
 use dataknobs_kv_core::{Error, Projection, State, wire};
 
 use crate::headers::{NO_STORE, NOSNIFF, etag};
@@ -29,6 +29,9 @@ impl From<Error> for Failure {
 impl Failure {
     fn new(problem: Problem) -> Self {
         let mut headers = HeaderMap::new();
+        if let Ok(code) = HeaderValue::from_str(&problem.code) {
+            headers.insert(HeaderName::from_static(header::ERROR), code);
+        }
         if problem.status == 429 || problem.status == 503 {
             let seconds = problem.retry_after_ms.map_or(1, |ms| ms.div_ceil(1000).max(1));
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
