@@ -234,13 +234,21 @@ async fn pages_are_bounded_in_bytes() {
         storage.scan(NS, range, Hint::default(), 1, 100, Projection::Value)
     };
     let first = page(None).await.unwrap();
-    assert_eq!((first.items.len(), first.next.as_deref()), (3, Some("big.2")));
+    assert_eq!((first.items.len(), first.next.as_deref()), (2, Some("big.1")));
     let second = page(first.next).await.unwrap();
-    assert_eq!((second.items.len(), second.next), (3, None));
-    assert_eq!(storage.get_many(NS, &all, 1, true).await.unwrap().len(), 3);
+    assert_eq!((second.items.len(), second.next.as_deref()), (2, Some("big.3")));
+    let third = page(second.next).await.unwrap();
+    assert_eq!((third.items.len(), third.next), (2, None));
+    assert_eq!(storage.get_many(NS, &all, 1, true).await.unwrap().len(), 2);
     assert_eq!(storage.get_many(NS, &all, 1, false).await.unwrap().len(), 6);
     let attributes = storage.scan(NS, Range::default(), Hint::default(), 1, 100, Projection::Attributes).await.unwrap();
     assert_eq!((attributes.items.len(), attributes.next), (6, None));
+
+    // One that is larger than the bound comes alone.
+    must_write(&storage, put("big.1", &vec![b'x'; 16 << 20])).await;
+    assert_eq!(storage.get_many(NS, &all[..2], 1, true).await.unwrap().len(), 1);
+    assert_eq!(storage.get_many(NS, &all[1..], 1, true).await.unwrap().len(), 1);
+    assert_eq!(page(Some("big.0".into())).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]

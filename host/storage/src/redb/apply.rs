@@ -8,7 +8,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::failure::Failure;
 use super::format::{self, Bytes, Head};
-use super::reader::{answer_bytes, into_state, long_value};
+use super::reader::{into_state, long_value, weight};
 use super::{MAX_METADATA_BYTES, MAX_VALUE_BYTES};
 
 /// The states that one write's conflicts carry are bounded: whoever asks for values of more gets `too-large` for the rest,
@@ -272,23 +272,19 @@ impl Conflicts {
     ) -> Result<Result<Option<dataknobs_kv_core::State>>, Failure> {
         let Some(head) = living.filter(|_| self.want != Projection::Key) else { return Ok(Ok(None)) };
         let copy = Head { version: head.version, attributes: head.attributes.clone(), value: None };
+        self.bytes = self.bytes.saturating_add(weight(&head.attributes, self.want == Projection::Value));
+        if self.bytes > MAX_CONFLICT_BYTES {
+            return Ok(Err(Error::too_large("states of conflicts", MAX_CONFLICT_BYTES as u64, self.bytes as u64)));
+        }
         let value = match (&head.value, self.want) {
             (_, Projection::Key | Projection::Attributes) => None,
             (Some(value), Projection::Value) => Some(value.to_vec()),
-            (None, Projection::Value) => {
-                let bytes = self.bytes as u64 + head.attributes.size;
-                if bytes > MAX_CONFLICT_BYTES as u64 {
-                    return Ok(Err(Error::too_large("values of conflicts", MAX_CONFLICT_BYTES as u64, bytes)));
-                }
-                match long_value(body, row, head)? {
-                    Ok(value) => Some(value),
-                    Err(error) => return Ok(Err(error)),
-                }
-            }
+            (None, Projection::Value) => match long_value(body, row, head)? {
+                Ok(value) => Some(value),
+                Err(error) => return Ok(Err(error)),
+            },
         };
-        let state = into_state(copy, value);
-        self.bytes += answer_bytes(&state);
-        Ok(Ok(Some(state)))
+        Ok(Ok(Some(into_state(copy, value))))
     }
 }
 

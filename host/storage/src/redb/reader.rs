@@ -1,7 +1,7 @@
 //! Reads of single keys.
 
 use dataknobs_kv_core::storage::ANSWER_BYTES;
-use dataknobs_kv_core::{Error, Result, State, Timestamp};
+use dataknobs_kv_core::{Attributes, Error, Result, State, Timestamp};
 use redb::{ReadOnlyTable, ReadableTable};
 
 use super::failure::Failure;
@@ -15,7 +15,8 @@ pub(super) fn get(
     now: Timestamp,
     with_value: bool,
 ) -> Result<Option<State>> {
-    file.read(|snapshot| Reads::new(snapshot)?.get(namespace, key, now, with_value))?
+    let found = file.read(|snapshot| Reads::new(snapshot)?.get(namespace, key, now, with_value, usize::MAX))?;
+    found.unwrap_or(Ok(None))
 }
 
 pub(super) fn get_many(
@@ -28,24 +29,23 @@ pub(super) fn get_many(
     file.read(|snapshot| {
         let mut reads = Reads::new(snapshot)?;
         let mut results = Vec::with_capacity(keys.len());
-        let mut bytes = 0;
+        let mut room = ANSWER_BYTES;
         for key in keys {
-            let result = reads.get(namespace, key, now, with_value)?;
+            let room_for_this = if results.is_empty() { usize::MAX } else { room };
+            let Some(result) = reads.get(namespace, key, now, with_value, room_for_this)? else { break };
             if let Ok(Some(state)) = &result {
-                bytes += answer_bytes(state);
+                room = room.saturating_sub(weight(&state.attributes, with_value));
             }
             results.push(result);
-            if bytes >= ANSWER_BYTES {
-                break;
-            }
         }
         Ok(results)
     })
 }
 
-/// How much of an answer's bound a state takes: metadata count as values do.
-pub(super) fn answer_bytes(state: &State) -> usize {
-    state.value.as_ref().map_or(0, Vec::len) + state.attributes.metadata.as_ref().map_or(0, String::len)
+/// How much of an answer's bound a state takes.
+pub(super) fn weight(attributes: &Attributes, with_value: bool) -> usize {
+    let value = if with_value { usize::try_from(attributes.size).unwrap_or(usize::MAX) } else { 0 };
+    value.saturating_add(attributes.metadata.as_ref().map_or(0, String::len)).saturating_add(128)
 }
 
 /// Reads in one snapshot. The table of bodies is opened when the first long value is wanted.
@@ -60,20 +60,22 @@ impl<'a> Reads<'a> {
         Ok(Reads { snapshot, head: snapshot.head()?, body: None })
     }
 
-    /// The outer error is the file's, the inner one this entry's.
+    /// The outer error is the file's, the inner one this entry's. None: it weighs more than there is room for.
     fn get(
         &mut self,
         namespace: &str,
         key: &str,
         now: Timestamp,
         with_value: bool,
-    ) -> Result<Result<Option<State>>, Failure> {
+        room: usize,
+    ) -> Result<Option<Result<Option<State>>>, Failure> {
         let row = format::row(namespace, key);
-        let Some(guard) = self.head.get(row.as_slice())? else { return Ok(Ok(None)) };
+        let Some(guard) = self.head.get(row.as_slice())? else { return Ok(Some(Ok(None))) };
         match Head::decode(guard.value()) {
-            Err(damaged) => Ok(Err(damaged.error(&row))),
-            Ok(head) if head.attributes.expired(now) => Ok(Ok(None)),
-            Ok(head) => Ok(self.state(&row, head, with_value)?.map(Some)),
+            Err(damaged) => Ok(Some(Err(damaged.error(&row)))),
+            Ok(head) if head.attributes.expired(now) => Ok(Some(Ok(None))),
+            Ok(head) if weight(&head.attributes, with_value) > room => Ok(None),
+            Ok(head) => Ok(Some(self.state(&row, head, with_value)?.map(Some))),
         }
     }
 

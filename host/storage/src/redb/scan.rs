@@ -7,8 +7,8 @@ use dataknobs_kv_core::{Entry, Pattern, Projection, Result, Timestamp, metadata}
 
 use super::failure::Failure;
 use super::file::StoreFile;
-use super::format::{self, Head, Rows};
-use super::reader::{Reads, answer_bytes};
+use super::format::{self, Damaged, Head, Rows};
+use super::reader::{Reads, weight};
 
 /// How many rows one page looks at: where matches are rare it ends early, and the walk goes on in the next call.
 const MAX_ROWS: usize = 20_000;
@@ -24,79 +24,86 @@ pub(super) fn scan(
 ) -> Result<Page> {
     let Some(rows) = format::rows(namespace, range) else { return Ok(Page::default()) };
     let filter = Filter::new(hint);
+    let with_value = want == Projection::Value;
     file.read(|snapshot| {
         let mut reads = Reads::new(snapshot)?;
-        let mut page = Page::default();
-        let mut bytes = 0;
+        let mut items: Vec<Entry> = Vec::new();
+        let mut last: Option<String> = None;
+        let mut room = ANSWER_BYTES;
         for (looked_at, item) in reads.head.range::<&[u8]>(borrow(&rows))?.enumerate() {
             let (row, head) = item?;
-            let row = row.value();
-            if page.items.len() >= limit.max(1) as usize || looked_at >= MAX_ROWS || bytes >= ANSWER_BYTES {
-                // There is more: `page.next` is the row before this one.
-                return Ok(page);
+            let (row, head) = (row.value(), head.value());
+            if items.len() >= limit.max(1) as usize || looked_at >= MAX_ROWS {
+                return Ok(Page { items, next: last });
             }
             let Some(key) = format::split_row(row).and_then(|(_, key)| std::str::from_utf8(key).ok()) else {
-                return Err(Failure::Ours(format::Damaged.error(row)));
+                return Err(format::Damaged.error(row).into());
             };
-            // Every row looked at moves it on. Only kept if another row follows.
-            match &mut page.next {
-                Some(next) => {
-                    next.clear();
-                    next.push_str(key);
-                }
-                none => *none = Some(key.to_owned()),
-            }
-            if !filter.may_match_key(key) {
-                continue;
-            }
-            let head = head.value();
-            let state = if want == Projection::Key && filter.metadata.is_none() {
-                // A damaged head must not hide the key: by the key it can be deleted.
-                if format::expires_at(head).ok().flatten().is_some_and(|at| at <= now) {
-                    continue;
-                }
-                None
-            } else {
-                match Head::decode(head) {
-                    Err(_) if want == Projection::Key => None,
-                    Err(damaged) => return Err(damaged.error(row).into()),
-                    Ok(head)
-                        if head.attributes.expired(now)
-                            || !filter.may_match_metadata(head.attributes.metadata.as_deref()) =>
-                    {
-                        continue;
+            match filter.look(key, head, now, want) {
+                Err(damaged) => return Err(damaged.error(row).into()),
+                Ok(Looked::LeaveOut) => {}
+                Ok(Looked::Key) => items.push(Entry { key: key.to_owned(), state: None }),
+                Ok(Looked::State(head)) => {
+                    let weight = weight(&head.attributes, with_value);
+                    if weight > room && !items.is_empty() {
+                        return Ok(Page { items, next: last });
                     }
-                    Ok(_) if want == Projection::Key => None,
-                    Ok(head) => Some(reads.state(row, head, want == Projection::Value)??),
+                    room = room.saturating_sub(weight);
+                    let state = reads.state(row, *head, with_value)??;
+                    items.push(Entry { key: key.to_owned(), state: Some(state) });
                 }
-            };
-            bytes += state.as_ref().map_or(0, answer_bytes);
-            page.items.push(Entry { key: key.to_owned(), state });
+            }
+            let last = last.get_or_insert_default();
+            last.clear();
+            last.push_str(key);
         }
-        page.next = None;
-        Ok(page)
+        Ok(Page { items, next: None })
     })
 }
 
-/// What a hint lets us leave out.
-struct Filter<'a> {
-    pattern: Option<Pattern>,
-    metadata: Option<&'a str>,
+/// What becomes of a row.
+enum Looked<'a> {
+    LeaveOut,
+    Key,
+    State(Box<Head<'a>>),
 }
 
-impl<'a> Filter<'a> {
-    fn new(hint: &'a Hint) -> Self {
-        // A hint that we cannot read leaves nothing out.
+/// What a hint lets us leave out.
+struct Filter {
+    pattern: Option<Pattern>,
+    metadata: Option<metadata::Filter>,
+}
+
+impl Filter {
+    /// A hint that we cannot read leaves nothing out.
+    fn new(hint: &Hint) -> Self {
         let pattern = hint.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());
-        Filter { pattern: pattern.filter(|pattern| !pattern.is_range()), metadata: hint.metadata.as_deref() }
+        let metadata = hint.metadata.as_deref().and_then(|wanted| metadata::Filter::parse(wanted).ok());
+        Filter {
+            pattern: pattern.filter(|pattern| !pattern.is_range()),
+            metadata: metadata.filter(|metadata| !metadata.is_empty()),
+        }
     }
 
-    fn may_match_key(&self, key: &str) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.matches(key))
-    }
-
-    fn may_match_metadata(&self, metadata: Option<&str>) -> bool {
-        self.metadata.is_none_or(|wanted| metadata::contains(metadata, wanted))
+    /// Reads no more of the head than it has to. A damaged one does not hide its key: by the key it can be deleted.
+    fn look<'h>(&self, key: &str, head: &'h [u8], now: Timestamp, want: Projection) -> Result<Looked<'h>, Damaged> {
+        if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(key)) {
+            return Ok(Looked::LeaveOut);
+        }
+        if want == Projection::Key && self.metadata.is_none() {
+            let expired = format::expires_at(head).ok().flatten().is_some_and(|at| at <= now);
+            return Ok(if expired { Looked::LeaveOut } else { Looked::Key });
+        }
+        let head = match Head::decode(head) {
+            Err(_) if want == Projection::Key => return Ok(Looked::Key),
+            head => head?,
+        };
+        let matches = |wanted: &metadata::Filter| wanted.matches(head.attributes.metadata.as_deref());
+        Ok(match want {
+            _ if head.attributes.expired(now) || !self.metadata.as_ref().is_none_or(matches) => Looked::LeaveOut,
+            Projection::Key => Looked::Key,
+            Projection::Attributes | Projection::Value => Looked::State(Box::new(head)),
+        })
     }
 }
 

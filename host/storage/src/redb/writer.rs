@@ -402,3 +402,57 @@ fn free_space(path: &Path) -> Option<u64> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::RedbConfig;
+    use super::*;
+
+    fn thread(path: &Path) -> WriterThread {
+        let file = Arc::new(StoreFile::open(RedbConfig::new(path), true).unwrap());
+        WriterThread { file, receiver: channel().1, unflushed: None, closed_since: None, disk_full: false }
+    }
+
+    fn io_error() -> Failure {
+        redb::StorageError::Io(std::io::Error::other("it broke")).into()
+    }
+
+    fn clear() -> (Work, oneshot::Receiver<Result<bool>>) {
+        let (reply, answer) = oneshot::channel();
+        (Work::Clear { namespace: "a".into(), limit: 1, reply }, answer)
+    }
+
+    #[test]
+    fn after_a_failed_commit_the_file_says_what_became_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut thread = thread(&folder.path().join("data.redb"));
+        let next = thread.file.commits() + 1;
+        let error = thread.commit_failed(io_error(), next);
+        assert_eq!(error.code(), "unavailable", "its number is not in the file: {error}");
+        let error = thread.commit_failed(io_error(), next - 1);
+        assert_eq!(error.code(), "outcome-unknown", "its number is in the file: {error}");
+        assert!(!thread.file.failed());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_again_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, away) = (folder.path().join("data.redb"), folder.path().join("away.redb"));
+        let mut thread = thread(&path);
+        std::fs::rename(&path, &away).unwrap();
+        let error = thread.commit_failed(io_error(), 1);
+        assert_eq!(error.code(), "outcome-unknown", "{error}");
+        assert_eq!(thread.file.read(|_| Ok(())).unwrap_err().code(), "unavailable");
+        let (work, mut answer) = clear();
+        thread.write(vec![work]);
+        assert_eq!(answer.try_recv().unwrap().unwrap_err().code(), "unavailable");
+
+        std::fs::rename(&away, &path).unwrap();
+        // As if its time had come.
+        thread.closed_since = None;
+        let (work, mut answer) = clear();
+        thread.write(vec![work]);
+        assert_eq!(answer.try_recv().unwrap(), Ok(false));
+        thread.file.read(|_| Ok(())).unwrap();
+    }
+}
