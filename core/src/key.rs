@@ -131,18 +131,18 @@ pub fn unescape(segment: &str) -> Cow<'_, str> {
 
 /// The first segment as it stands in the key, and what follows its separator; none: it is the only one.
 pub fn split_first(key: &str) -> (&str, Option<&str>) {
-    let mut escaped = false;
-    for (at, byte) in key.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            // A dot is one byte, so both sides are whole characters.
-            b'.' => {
-                let (first, rest) = key.split_at_checked(at).unwrap_or((key, ""));
-                return (first, rest.strip_prefix('.'));
-            }
-            _ => {}
+    let mut at: usize = 0;
+    while let Some(place) =
+        key.as_bytes().get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, b'.' | b'\\')))
+    {
+        at = at.saturating_add(place);
+        // Both are one byte long, so the key is cut between characters.
+        let (first, rest) = key.split_at_checked(at).unwrap_or((key, ""));
+        if let Some(rest) = rest.strip_prefix('.') {
+            return (first, Some(rest));
         }
+        // A backslash, and what it escapes.
+        at = at.saturating_add(2);
     }
     (key, None)
 }

@@ -24,6 +24,7 @@ mod cache;
 mod expression;
 mod parse;
 mod range;
+mod segments;
 
 use regex_lite::{Regex, RegexBuilder};
 
@@ -31,13 +32,14 @@ use crate::{Error, Result, key, storage::Range};
 
 pub use cache::PatternCache;
 use range::{Prefix, Then};
+use segments::Segments;
 
 /// The most bytes of a pattern.
 pub const MAX_PATTERN_BYTES: usize = 1024;
 /// The most alternatives that a pattern's braces may stand for.
 pub const MAX_ALTERNATIVES: usize = 1000;
 /// The most characters that all alternatives may have together.
-pub const MAX_EXPANDED: usize = 64 << 10;
+pub const MAX_EXPANDED: usize = 16 << 10;
 /// The most memory that a compiled expression may take, in bytes.
 const MAX_COMPILED: usize = 16 << 20;
 
@@ -56,7 +58,9 @@ enum Matcher {
     Range,
     /// These keys, in order.
     Keys(Vec<String>),
-    /// Keys of the range that the expression matches.
+    /// Keys of the range that match segment by segment: nearly all patterns.
+    Segments(Segments),
+    /// Keys of the range that the expression matches: patterns of many alternatives.
     Expression(Regex),
 }
 
@@ -73,7 +77,10 @@ impl Pattern {
                 keys.sort();
                 Matcher::Keys(keys)
             }
-            _ => Matcher::Expression(compile(pattern, &expression::expression(&parsed))?),
+            _ => match Segments::new(&parsed) {
+                Some(segments) => Matcher::Segments(segments),
+                None => Matcher::Expression(compile(pattern, &expression::expression(&parsed))?),
+            },
         };
         Ok(Pattern { text: pattern.to_owned(), range, size: parsed.size, matcher })
     }
@@ -83,6 +90,7 @@ impl Pattern {
         match &self.matcher {
             Matcher::Range => self.range.contains(key),
             Matcher::Keys(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),
+            Matcher::Segments(segments) => self.range.contains(key) && segments.matches(key),
             Matcher::Expression(expression) => self.range.contains(key) && expression.is_match(key),
         }
     }
@@ -97,7 +105,7 @@ impl Pattern {
         match &self.matcher {
             Matcher::Range => true,
             Matcher::Keys(keys) => keys.len() == 1,
-            Matcher::Expression(_) => false,
+            Matcher::Segments(_) | Matcher::Expression(_) => false,
         }
     }
 
@@ -135,8 +143,7 @@ fn compile(pattern: &str, expression: &str) -> Result<Regex> {
     })
 }
 
-/// A pattern that matches this text of a segment and no other. For a whole key no pattern is needed beyond the escapes of
-/// `*`, `?`, `[`, `{`: see [`escape_key`].
+/// A pattern that matches this text of a segment and no other, also between braces. For whole keys: [`escape_key`].
 pub fn escape(segment: &str) -> String {
     let mut escaped = String::with_capacity(segment.len());
     for character in segment.chars() {
@@ -152,3 +159,6 @@ pub fn escape(segment: &str) -> String {
 pub fn escape_key(key: &str) -> String {
     key::segments(key).map(|segment| escape(&key::unescape(segment))).collect::<Vec<_>>().join(".")
 }
+
+#[cfg(test)]
+mod tests;

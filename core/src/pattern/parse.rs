@@ -162,7 +162,7 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
 }
 
 const ALONE: &str = "`**` stands for whole segments: between dots, or alone";
-const TOO_MANY: &str = "the braces stand for more than 1000 alternatives, or for more than 64 KiB of pattern together";
+const TOO_MANY: &str = "the braces stand for more than 1000 alternatives, or for more than 16384 characters together";
 
 fn size(alternatives: &[Vec<Placed>]) -> usize {
     alternatives.iter().map(|alternative| alternative.len().saturating_add(1)).fold(0, usize::saturating_add)
