@@ -1,0 +1,233 @@
+//! Compare-and-swap, increment, append: each reads, decides, and writes if nothing came between.
+
+use std::convert::Infallible;
+
+use super::{
+    Appended, Core, Counted, Expiry, Item, Numeric, SetOptions, SwapResult,
+    core::{check_names, corrupt},
+    draft::{Encoded, Times},
+    modify::{Modified, Step},
+};
+use crate::{
+    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, json, key,
+    storage::Change,
+};
+
+impl<S: Storage, C: Clock> Core<S, C> {
+    pub(crate) async fn compare_and_swap(
+        &self,
+        namespace: &str,
+        key: &str,
+        old: Option<Value>,
+        new: Value,
+        options: SetOptions,
+    ) -> Result<SwapResult> {
+        check_names(namespace, key)?;
+        if let Some(old) = &old {
+            old.validate()?;
+        }
+        let now = self.clock.now();
+        let draft = self.draft(namespace, Item { key: key.to_owned(), value: new, options }, now)?;
+        // A creation needs no read: its guard finds out whether there is something.
+        let creation = old.is_none() && !matches!(draft.precondition, Precondition::Version(_));
+        let first = creation.then_some(None);
+        let modified = self.modify(namespace, key, now, first, Projection::Value, |seen, now| {
+            let same = match (&old, &seen) {
+                (None, None) => true,
+                (Some(old), Some(state)) => same(key, old, state)?,
+                _ => false,
+            };
+            match same && draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
+                true => Ok(Step::Write(draft.change(seen.as_ref(), now), ())),
+                false => Ok(Step::Done(seen)),
+            }
+        });
+        Ok(match modified.await? {
+            Modified::Written(version, ()) => SwapResult::Swapped(version),
+            Modified::Done(seen) => SwapResult::Different(seen),
+        })
+    }
+
+    pub(crate) async fn increment(
+        &self,
+        namespace: &str,
+        key: &str,
+        delta: Numeric,
+        expiry: Expiry,
+    ) -> Result<Counted> {
+        check_names(namespace, key)?;
+        Value::from(delta).validate()?;
+        let now = self.clock.now();
+        let times = self.explicit_times(expiry, now)?;
+        let modified = self.modify(namespace, key, now, None, Projection::Value, |seen, now| {
+            let (present, seen) = match seen {
+                None => (Numeric::Integer(0), None),
+                Some(state) => {
+                    let (value, attributes) = open(key, state)?;
+                    (numeric(key, &attributes.value_type, value)?, Some(attributes))
+                }
+            };
+            let sum = add(key, present, delta)?;
+            let change = self.over(namespace, seen, times, self.encode(sum.into())?, now)?;
+            Ok(Step::<_, Infallible>::Write(change, sum))
+        });
+        match modified.await? {
+            Modified::Written(version, value) => Ok(Counted { value, version }),
+            Modified::Done(never) => match never {},
+        }
+    }
+
+    pub(crate) async fn append(&self, namespace: &str, key: &str, tail: Value, expiry: Expiry) -> Result<Appended> {
+        check_names(namespace, key)?;
+        tail.validate()?;
+        match &tail {
+            Value::Custom { .. } => {
+                return Err(Error::TypeMismatch(format!("key {}: a custom value cannot be appended", key::shown(key))));
+            }
+            // It becomes an element whatever is there.
+            Value::Json(text) => json::validate_element(text)
+                .map_err(|error| Error::InvalidArgument(format!("value: as an element of an array: {error}")))?,
+            _ => {}
+        }
+        let now = self.clock.now();
+        let times = self.explicit_times(expiry, now)?;
+        let modified = self.modify(namespace, key, now, None, Projection::Value, |seen, now| {
+            let (seen, value) = match seen {
+                None => (None, self.encode(first(&tail))?),
+                Some(state) => {
+                    let (value, attributes) = open(key, state)?;
+                    let joined = self.join(key, value, &attributes, &tail)?;
+                    (Some(attributes), joined)
+                }
+            };
+            let size = value.bytes.len() as u64;
+            Ok(Step::<_, Infallible>::Write(self.over(namespace, seen, times, value, now)?, size))
+        });
+        match modified.await? {
+            Modified::Written(version, size) => Ok(Appended { version, size }),
+            Modified::Done(never) => match never {},
+        }
+    }
+
+    /// The value with the tail at its end.
+    fn join(&self, key: &str, mut value: Vec<u8>, attributes: &Attributes, tail: &Value) -> Result<Encoded> {
+        let mismatch = || {
+            let (there, tail) = (&attributes.value_type, tail.value_type());
+            Error::TypeMismatch(format!("key {}: {tail} cannot be appended to {there}", key::shown(key)))
+        };
+        let bytes = match (&attributes.value_type, tail) {
+            (ValueType::Text, Value::Text(tail)) => tail.as_bytes(),
+            (ValueType::Bytes, Value::Bytes(tail)) => tail,
+            (ValueType::Json, tail) => {
+                let element = tail.to_json().ok_or_else(mismatch)?;
+                let array = std::str::from_utf8(&value).map_err(|_| corrupt(key, "the stored value is no JSON"))?;
+                let joined = json::append_element(array, &element).ok_or_else(|| {
+                    Error::TypeMismatch(format!("key {}: the JSON that is there is no array", key::shown(key)))
+                })?;
+                self.check_size(joined.len())?;
+                let checksum = crc32c::crc32c(joined.as_bytes());
+                return Ok(Encoded { value_type: ValueType::Json, bytes: joined.into_bytes(), checksum });
+            }
+            _ => return Err(mismatch()),
+        };
+        self.check_size(value.len().saturating_add(bytes.len()))?;
+        value.extend_from_slice(bytes);
+        // The old checksum was verified when the value was read.
+        let checksum = crc32c::crc32c_append(attributes.checksum, bytes);
+        Ok(Encoded { value_type: attributes.value_type.clone(), bytes: value, checksum })
+    }
+
+    /// Puts a value over what was there, which keeps all that is not named.
+    fn over(
+        &self,
+        namespace: &str,
+        seen: Option<Attributes>,
+        times: Option<Times>,
+        value: Encoded,
+        now: Timestamp,
+    ) -> Result<Change> {
+        let times = match (times, &seen) {
+            (Some(times), _) => times,
+            (None, Some(seen)) => Times::of(seen),
+            (None, None) => self.default_times(namespace, now)?,
+        };
+        let created_at = seen.as_ref().map_or(now, |seen| seen.created_at);
+        let (content_type, metadata) = seen.map_or((None, None), |seen| (seen.content_type, seen.metadata));
+        let attributes = Attributes {
+            value_type: value.value_type,
+            content_type,
+            metadata,
+            created_at,
+            updated_at: now,
+            expires_at: times.expires_at,
+            sliding_ms: times.sliding_ms,
+            size: value.bytes.len() as u64,
+            checksum: value.checksum,
+        };
+        Ok(Change::Put { attributes, value: value.bytes })
+    }
+}
+
+/// A new entry of the tail alone.
+fn first(tail: &Value) -> Value {
+    match tail {
+        Value::Json(text) => Value::Json(format!("[{text}]")),
+        tail => tail.clone(),
+    }
+}
+
+/// Value and attributes of a verified state.
+fn open(key: &str, state: State) -> Result<(Vec<u8>, Attributes)> {
+    let value = state.value.ok_or_else(|| corrupt(key, "the value is missing"))?;
+    Ok((value, state.attributes))
+}
+
+fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Result<Numeric> {
+    if !matches!(value_type, ValueType::Integer | ValueType::Number) {
+        return Err(Error::TypeMismatch(format!(
+            "key {}: only integers and numbers are incremented, and this is {value_type}",
+            key::shown(key)
+        )));
+    }
+    match Value::decode(value_type.clone(), value) {
+        Ok(Value::Integer(integer)) => Ok(Numeric::Integer(integer)),
+        Ok(Value::Number(number)) => Ok(Numeric::Number(number)),
+        Ok(_) => Err(corrupt(key, "the stored value is no number")),
+        Err(error) => Err(corrupt(key, &error.message())),
+    }
+}
+
+fn add(key: &str, present: Numeric, delta: Numeric) -> Result<Numeric> {
+    let overflow = |rule: &str| Error::Overflow(format!("key {}: {rule}", key::shown(key)));
+    let float = |numeric| match numeric {
+        Numeric::Integer(integer) => integer as f64,
+        Numeric::Number(number) => number,
+    };
+    match (present, delta) {
+        (Numeric::Integer(a), Numeric::Integer(b)) => {
+            a.checked_add(b).map(Numeric::Integer).ok_or_else(|| overflow("the sum leaves 64 bits"))
+        }
+        (a, b) => {
+            let sum = float(a) + float(b);
+            sum.is_finite().then_some(Numeric::Number(sum)).ok_or_else(|| overflow("the sum is not finite"))
+        }
+    }
+}
+
+/// [`Value::same`], without a copy of what was read.
+fn same(key: &str, old: &Value, state: &State) -> Result<bool> {
+    if old.value_type() != state.attributes.value_type {
+        return Ok(false);
+    }
+    let bytes = state.value.as_deref().unwrap_or_default();
+    Ok(match old {
+        Value::Text(old) => old.as_bytes() == bytes,
+        Value::Bytes(old) | Value::Custom { bytes: old, .. } => old == bytes,
+        Value::Json(old) if old.as_bytes() == bytes => true,
+        Value::Json(old) => std::str::from_utf8(bytes).is_ok_and(|there| json::equal(old, there)),
+        scalar => {
+            let there = Value::decode(state.attributes.value_type.clone(), bytes.to_vec());
+            scalar.same(&there.map_err(|error| corrupt(key, &error.message()))?)
+        }
+    })
+}

@@ -1,0 +1,290 @@
+//! The rules, over a storage and a clock; what every operation shares.
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+
+use super::{
+    Action, Appended, ChangeResult, Check, ChildPage, Cleaned, Counted, DeleteResult, EntryPage, Expiry, Item,
+    MAX_ITEMS, MAX_PAGE, NamePage, Numeric, Progress, Query, SetOptions, SetResult, Store, SwapResult,
+    TransactionResult,
+};
+use crate::{
+    Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, key,
+    pattern::PatternCache,
+    storage::{Mutation, Outcome},
+};
+
+/// The rules, over a storage and a clock.
+pub struct Core<S, C> {
+    /// Where entries are kept.
+    pub(super) storage: S,
+    /// What time it is. Read once for each operation, and again before each further try of a read-modify-write.
+    pub(super) clock: C,
+    pub(super) patterns: PatternCache,
+    // Both are constant while the storage lives.
+    capabilities: OnceLock<Capabilities>,
+    default_ttls: OnceLock<Vec<(String, u64)>>,
+}
+
+impl<S, C> Core<S, C> {
+    /// The store over this storage and clock.
+    pub fn new(storage: S, clock: C) -> Self {
+        Core {
+            storage,
+            clock,
+            patterns: PatternCache::new(),
+            capabilities: OnceLock::new(),
+            default_ttls: OnceLock::new(),
+        }
+    }
+}
+
+impl<S: Storage, C: Clock> Core<S, C> {
+    pub(super) fn known(&self) -> &Capabilities {
+        self.capabilities.get_or_init(|| self.storage.capabilities())
+    }
+
+    /// The span after which entries of the namespace expire where nothing is said, in milliseconds.
+    pub(super) fn default_ttl(&self, namespace: &str) -> Option<u64> {
+        let ttls = self.default_ttls.get_or_init(|| self.storage.default_ttls());
+        ttls.iter().find(|(name, _)| name == namespace).map(|(_, ttl)| *ttl)
+    }
+
+    /// Writes one mutation.
+    pub(super) async fn write_one(
+        &self,
+        namespace: &str,
+        mutation: Mutation,
+        now: Timestamp,
+        on_conflict: Projection,
+    ) -> Result<Outcome> {
+        let mut outcomes = self.storage.write(namespace, vec![mutation], false, now, on_conflict).await?.into_iter();
+        match (outcomes.next(), outcomes.next()) {
+            (Some(outcome), None) => outcome,
+            _ => Err(miscounted()),
+        }
+    }
+}
+
+/// Whether namespace and key are legal.
+pub(super) fn check_names(namespace: &str, key: &str) -> Result<()> {
+    key::validate_namespace(namespace)?;
+    key::validate(key)
+}
+
+/// Whether so many items may come in one call.
+pub(super) fn check_items(count: usize) -> Result<()> {
+    match count > MAX_ITEMS {
+        true => Err(Error::too_large("items", MAX_ITEMS as u64, count as u64)),
+        false => Ok(()),
+    }
+}
+
+/// Whether it may be the size of a page.
+pub(super) fn check_limit(limit: u32) -> Result<()> {
+    match (1..=MAX_PAGE).contains(&limit) {
+        true => Ok(()),
+        false => Err(Error::InvalidArgument(format!("limit {limit}: it is 1 to {MAX_PAGE}"))),
+    }
+}
+
+/// Whether no key comes twice.
+pub(super) fn check_distinct<'a>(keys: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for key in keys {
+        if !seen.insert(key) {
+            return Err(Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(key))));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a state that was read with its value is what was written: size and checksum are looked at on every read.
+pub(super) fn verify(key: &str, state: &State) -> Result<()> {
+    let sound = state.value.as_ref().is_some_and(|value| {
+        value.len() as u64 == state.attributes.size && crc32c::crc32c(value) == state.attributes.checksum
+    });
+    match sound {
+        true => Ok(()),
+        false => Err(corrupt(key, "the value does not fit its size and checksum")),
+    }
+}
+
+/// As much of the state as is wanted, verified where that includes the value.
+pub(super) fn project(key: &str, state: Option<State>, want: Projection) -> Result<Option<State>> {
+    let Some(mut state) = state else { return Ok(None) };
+    match want {
+        Projection::Key => return Ok(None),
+        Projection::Attributes => state.value = None,
+        Projection::Value => verify(key, &state)?,
+    }
+    Ok(Some(state))
+}
+
+/// What was read is not what was written.
+pub(super) fn corrupt(key: &str, what: &str) -> Error {
+    Error::Corrupt(format!("key {}: {what}", key::shown(key)))
+}
+
+/// The storage gave more or fewer results than it was asked for.
+pub(super) fn miscounted() -> Error {
+    Error::Internal("the storage answered another number of results than asked for".into())
+}
+
+/// The storage answered what does not fit the question.
+pub(super) fn unfit(outcome: &Outcome) -> Error {
+    let name = match outcome {
+        Outcome::Written(_) => "written",
+        Outcome::Held => "held",
+        Outcome::Deleted => "deleted",
+        Outcome::Absent => "absent",
+        Outcome::Conflict(_) => "conflict",
+        Outcome::NotApplied => "not-applied",
+    };
+    Error::Internal(format!("the storage answered `{name}` where that cannot be"))
+}
+
+/// Each goes to the method of the same name in the file of its question.
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
+impl<S: Storage, C: Clock> Store for Core<S, C> {
+    async fn capabilities(&self) -> Result<Capabilities> {
+        Ok(self.known().clone())
+    }
+
+    async fn get(&self, namespace: &str, key: &str) -> Result<Option<State>> {
+        self.get(namespace, key).await
+    }
+
+    async fn get_many(&self, namespace: &str, keys: &[String], with_value: bool) -> Result<Vec<Result<Option<State>>>> {
+        self.get_many(namespace, keys, with_value).await
+    }
+
+    async fn describe(&self, namespace: &str, key: &str) -> Result<Option<State>> {
+        self.describe(namespace, key).await
+    }
+
+    async fn set(&self, namespace: &str, item: Item) -> Result<SetResult> {
+        self.set(namespace, item).await
+    }
+
+    async fn set_many(&self, namespace: &str, items: Vec<Item>) -> Result<Vec<Result<SetResult>>> {
+        self.set_many(namespace, items).await
+    }
+
+    async fn delete(
+        &self,
+        namespace: &str,
+        key: &str,
+        precondition: Precondition,
+        on_conflict: Projection,
+    ) -> Result<DeleteResult> {
+        self.delete(namespace, key, precondition, on_conflict).await
+    }
+
+    async fn delete_many(&self, namespace: &str, keys: &[String]) -> Result<Vec<Result<DeleteResult>>> {
+        self.delete_many(namespace, keys).await
+    }
+
+    async fn transact(&self, namespace: &str, checks: Vec<Check>, actions: Vec<Action>) -> Result<TransactionResult> {
+        self.transact(namespace, checks, actions).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        namespace: &str,
+        key: &str,
+        old: Option<Value>,
+        new: Value,
+        options: SetOptions,
+    ) -> Result<SwapResult> {
+        self.compare_and_swap(namespace, key, old, new, options).await
+    }
+
+    async fn increment(&self, namespace: &str, key: &str, delta: Numeric, expiry: Expiry) -> Result<Counted> {
+        self.increment(namespace, key, delta, expiry).await
+    }
+
+    async fn append(&self, namespace: &str, key: &str, tail: Value, expiry: Expiry) -> Result<Appended> {
+        self.append(namespace, key, tail, expiry).await
+    }
+
+    async fn update_metadata(
+        &self,
+        namespace: &str,
+        key: &str,
+        patch: &str,
+        precondition: Precondition,
+    ) -> Result<ChangeResult> {
+        self.update_metadata(namespace, key, patch, precondition).await
+    }
+
+    async fn replace_metadata(
+        &self,
+        namespace: &str,
+        key: &str,
+        metadata: &str,
+        precondition: Precondition,
+    ) -> Result<ChangeResult> {
+        self.replace_metadata(namespace, key, metadata, precondition).await
+    }
+
+    async fn set_expiry(
+        &self,
+        namespace: &str,
+        key: &str,
+        expiry: Expiry,
+        precondition: Precondition,
+    ) -> Result<ChangeResult> {
+        self.set_expiry(namespace, key, expiry, precondition).await
+    }
+
+    async fn list_entries(
+        &self,
+        namespace: &str,
+        query: &Query,
+        cursor: Option<&str>,
+        limit: u32,
+        want: Projection,
+    ) -> Result<EntryPage> {
+        self.list_entries(namespace, query, cursor, limit, want).await
+    }
+
+    async fn count(&self, namespace: &str, query: &Query, cursor: Option<&str>, limit: u32) -> Result<Progress> {
+        self.count(namespace, query, cursor, limit).await
+    }
+
+    async fn delete_matching(
+        &self,
+        namespace: &str,
+        query: &Query,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Progress> {
+        self.delete_matching(namespace, query, cursor, limit).await
+    }
+
+    async fn children(
+        &self,
+        namespace: &str,
+        prefix: Option<&str>,
+        counts: bool,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<ChildPage> {
+        self.children(namespace, prefix, counts, cursor, limit).await
+    }
+
+    async fn cleanup_expired(&self, namespace: Option<&str>, limit: u32) -> Result<Cleaned> {
+        self.cleanup_expired(namespace, limit).await
+    }
+
+    async fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
+        self.clear(namespace, limit).await
+    }
+
+    async fn namespaces(&self, cursor: Option<&str>, limit: u32) -> Result<NamePage> {
+        self.namespaces(cursor, limit).await
+    }
+}

@@ -1,0 +1,118 @@
+//! Changing metadata and expiry; the value stays where it is.
+
+use super::{
+    ChangeResult, Core, Expiry,
+    core::{check_names, corrupt},
+    draft::Times,
+    modify::{Modified, Step},
+};
+use crate::{
+    Attributes, Clock, Error, MaybeSend, Precondition, Projection, Result, Storage, Timestamp, clock, metadata,
+    storage::{Amendment, Change},
+};
+
+impl<S: Storage, C: Clock> Core<S, C> {
+    pub(crate) async fn update_metadata(
+        &self,
+        namespace: &str,
+        key: &str,
+        patch: &str,
+        precondition: Precondition,
+    ) -> Result<ChangeResult> {
+        check_names(namespace, key)?;
+        // Legal or not, whatever is there.
+        metadata::canonical(patch)?;
+        self.amend(namespace, key, precondition, self.clock.now(), |attributes: Attributes, now| {
+            let merged = metadata::merge(attributes.metadata.as_deref(), patch).map_err(|error| match error {
+                Error::Corrupt(what) => corrupt(key, &what),
+                error => error,
+            })?;
+            if let Some(merged) = &merged {
+                self.check_metadata(merged)?;
+            }
+            Ok(Amendment { metadata: merged, updated_at: now, ..unchanged(attributes) })
+        })
+        .await
+    }
+
+    pub(crate) async fn replace_metadata(
+        &self,
+        namespace: &str,
+        key: &str,
+        metadata: &str,
+        precondition: Precondition,
+    ) -> Result<ChangeResult> {
+        check_names(namespace, key)?;
+        let metadata = metadata::canonical(metadata)?;
+        if let Some(metadata) = &metadata {
+            self.check_metadata(metadata)?;
+        }
+        self.amend(namespace, key, precondition, self.clock.now(), |attributes, now| {
+            Ok(Amendment { metadata: metadata.clone(), updated_at: now, ..unchanged(attributes) })
+        })
+        .await
+    }
+
+    pub(crate) async fn set_expiry(
+        &self,
+        namespace: &str,
+        key: &str,
+        expiry: Expiry,
+        precondition: Precondition,
+    ) -> Result<ChangeResult> {
+        check_names(namespace, key)?;
+        if expiry == Expiry::Unspecified {
+            return Err(Error::InvalidArgument("expiry: it must be said which".into()));
+        }
+        let now = self.clock.now();
+        let times = self.explicit_times(expiry, now)?;
+        self.amend(namespace, key, precondition, now, |attributes: Attributes, now| {
+            let Times { expires_at, sliding_ms } = match (times, attributes.sliding_ms) {
+                (Some(times), _) => times,
+                (None, Some(span)) => Times { expires_at: Some(clock::after(now, span)?), sliding_ms: Some(span) },
+                (None, None) => Times::of(&attributes),
+            };
+            Ok(Amendment { expires_at, sliding_ms, ..unchanged(attributes) })
+        })
+        .await
+    }
+
+    /// Replaces attributes of a living entry.
+    async fn amend(
+        &self,
+        namespace: &str,
+        key: &str,
+        precondition: Precondition,
+        now: Timestamp,
+        mut amend: impl FnMut(Attributes, Timestamp) -> Result<Amendment> + MaybeSend,
+    ) -> Result<ChangeResult> {
+        let modified = self.modify(namespace, key, now, None, Projection::Attributes, |seen, now| {
+            if !precondition.holds(seen.as_ref().map(|state| &state.version)) {
+                let current = seen.map(|mut state| {
+                    state.value = None;
+                    state
+                });
+                return Ok(Step::Done(ChangeResult::Conflict(current)));
+            }
+            match seen {
+                None => Ok(Step::Done(ChangeResult::Absent)),
+                Some(state) => Ok(Step::Write(Change::Amend(amend(state.attributes, now)?), ())),
+            }
+        });
+        Ok(match modified.await? {
+            Modified::Written(version, ()) => ChangeResult::Written(version),
+            Modified::Done(result) => result,
+        })
+    }
+}
+
+/// All as it is.
+fn unchanged(attributes: Attributes) -> Amendment {
+    Amendment {
+        content_type: attributes.content_type,
+        metadata: attributes.metadata,
+        updated_at: attributes.updated_at,
+        expires_at: attributes.expires_at,
+        sliding_ms: attributes.sliding_ms,
+    }
+}

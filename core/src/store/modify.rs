@@ -1,0 +1,117 @@
+//! Read, decide, write if nothing changed meanwhile; else again.
+
+use super::{
+    Core,
+    core::{unfit, verify},
+};
+use crate::{
+    Clock, Error, MaybeSend, Precondition, Projection, Result, State, Storage, Timestamp, Version,
+    storage::{Change, Mutation, Outcome},
+};
+
+/// The longest that rivals may keep one call from its turn, in milliseconds.
+const PATIENCE_MS: u64 = 10_000;
+/// Ends the loop where the clock stands still.
+const MAX_TRIES: u32 = 10_000;
+
+/// What is to be done about a state.
+pub(super) enum Step<W, D> {
+    /// Write this, if the state is still the same.
+    Write(Change, W),
+    /// Nothing.
+    Done(D),
+}
+
+/// What was done.
+pub(super) enum Modified<W, D> {
+    /// Written.
+    Written(Version, W),
+    /// Nothing.
+    Done(D),
+}
+
+/// One call's tries.
+pub(super) struct Tries {
+    begun: Timestamp,
+    pub(super) now: Timestamp,
+    count: u32,
+}
+
+impl Tries {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Tries { begun: now, now, count: 0 }
+    }
+}
+
+impl<S: Storage, C: Clock> Core<S, C> {
+    /// Decides over the state of the key and writes, until no rival comes between. Who loses goes on from the state that
+    /// the refusal carried. `first`: what is known to begin with (absent, say), where no read is needed: a wrong guess
+    /// is refused by its guard. `want`: whether the decision needs the value.
+    pub(super) async fn modify<W: MaybeSend, D: MaybeSend>(
+        &self,
+        namespace: &str,
+        key: &str,
+        now: Timestamp,
+        first: Option<Option<State>>,
+        want: Projection,
+        mut decide: impl FnMut(Option<State>, Timestamp) -> Result<Step<W, D>> + MaybeSend,
+    ) -> Result<Modified<W, D>> {
+        let mut tries = Tries::new(now);
+        let mut seen = match first {
+            Some(seen) => seen,
+            None => self.seen(namespace, key, now, want).await?,
+        };
+        loop {
+            let precondition = match &seen {
+                None => Precondition::Absent,
+                Some(state) => Precondition::Version(state.version.clone()),
+            };
+            let (change, written) = match decide(seen, tries.now)? {
+                Step::Write(change, written) => (change, written),
+                Step::Done(done) => return Ok(Modified::Done(done)),
+            };
+            let mutation = Mutation { key: key.to_owned(), change, precondition };
+            seen = match self.write_one(namespace, mutation, tries.now, want).await? {
+                Outcome::Written(version) => return Ok(Modified::Written(version, written)),
+                Outcome::Conflict(state) => state,
+                Outcome::Absent => None,
+                outcome => return Err(unfit(&outcome)),
+            };
+            self.again(namespace, key, &mut tries).await?;
+            if let Some(state) = &seen
+                && want == Projection::Value
+            {
+                verify(key, state)?;
+            }
+        }
+    }
+
+    /// The state of the key, verified if it is wanted with its value.
+    pub(super) async fn seen(
+        &self,
+        namespace: &str,
+        key: &str,
+        now: Timestamp,
+        want: Projection,
+    ) -> Result<Option<State>> {
+        let state = self.storage.get(namespace, key, now, want == Projection::Value).await?;
+        if let Some(state) = &state
+            && want == Projection::Value
+        {
+            verify(key, state)?;
+        }
+        Ok(state)
+    }
+
+    /// Waits before another try, or gives up.
+    pub(super) async fn again(&self, namespace: &str, key: &str, tries: &mut Tries) -> Result<()> {
+        tries.count = tries.count.saturating_add(1);
+        // A clock that was set back must not bring expired entries back to life within one call.
+        tries.now = tries.now.max(self.clock.now());
+        if tries.count >= MAX_TRIES || tries.now.saturating_sub(tries.begun) >= PATIENCE_MS {
+            return Err(Error::RateLimited(None));
+        }
+        self.storage.backoff(namespace, key, tries.count).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! Setting and deleting one entry.
+
+use super::{
+    Core, DeleteResult, Item, SetResult,
+    core::{check_names, project, unfit},
+    draft::Draft,
+    modify::{Modified, Step},
+};
+use crate::{
+    Clock, Precondition, Projection, Result, Storage, Timestamp, key,
+    storage::{Change, Mutation, Outcome},
+};
+
+impl<S: Storage, C: Clock> Core<S, C> {
+    pub(crate) async fn set(&self, namespace: &str, item: Item) -> Result<SetResult> {
+        key::validate_namespace(namespace)?;
+        let now = self.clock.now();
+        let draft = self.draft(namespace, item, now)?;
+        if draft.keep {
+            return self.set_keeping(namespace, draft, now).await;
+        }
+        let on_conflict = draft.on_conflict;
+        // A refusal is rare, and only then is the key needed again.
+        let key = if on_conflict == Projection::Value { draft.key.clone() } else { String::new() };
+        match self.write_one(namespace, draft.into_mutation(), now, on_conflict).await? {
+            Outcome::Written(version) => Ok(SetResult::Written(version)),
+            Outcome::Conflict(state) => Ok(SetResult::Conflict(project(&key, state, on_conflict)?)),
+            outcome => Err(unfit(&outcome)),
+        }
+    }
+
+    /// Sets an entry that keeps the expiry of the one there, which therefore guards the write.
+    pub(super) async fn set_keeping(&self, namespace: &str, draft: Draft, now: Timestamp) -> Result<SetResult> {
+        // Who may be refused by the precondition is to learn what stands in the way.
+        let want = match (&draft.precondition, draft.on_conflict) {
+            (Precondition::None, _) | (_, Projection::Key) => Projection::Attributes,
+            (_, want) => want,
+        };
+        let modified = self.modify(namespace, &draft.key, now, None, want, |seen, now| {
+            match draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
+                true => Ok(Step::Write(draft.change(seen.as_ref(), now), ())),
+                false => Ok(Step::Done(seen)),
+            }
+        });
+        match modified.await? {
+            Modified::Written(version, ()) => Ok(SetResult::Written(version)),
+            Modified::Done(seen) => Ok(SetResult::Conflict(project(&draft.key, seen, draft.on_conflict)?)),
+        }
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        namespace: &str,
+        key: &str,
+        precondition: Precondition,
+        on_conflict: Projection,
+    ) -> Result<DeleteResult> {
+        check_names(namespace, key)?;
+        let mutation = Mutation { key: key.to_owned(), change: Change::Delete, precondition };
+        match self.write_one(namespace, mutation, self.clock.now(), on_conflict).await? {
+            Outcome::Deleted => Ok(DeleteResult::Deleted),
+            Outcome::Absent => Ok(DeleteResult::Absent),
+            Outcome::Conflict(state) => Ok(DeleteResult::Conflict(project(key, state, on_conflict)?)),
+            outcome => Err(unfit(&outcome)),
+        }
+    }
+}
