@@ -95,7 +95,7 @@ mod tests {
         let cache = PatternCache::new();
         let large =
             |name: &str| format!("{{0,1,2,3,4,5,6,7,8,9}}{{0,1,2,3,4,5,6,7,8,9}}{{0,1,2,3,4,5,6,7,8,9}}{name}*");
-        let long = "x".repeat(8);
+        let long = "x".repeat(20);
         cache.get("small.*").unwrap();
         cache.get(&large(&long)).unwrap();
         assert_eq!(held(&cache).len(), 2);

@@ -6,7 +6,7 @@
 //! | | |
 //! | --- | --- |
 //! | `*` | any run of characters inside one segment, also none |
-//! | `**` | as a whole segment: whole segments; zero or more where it leads or stands in the middle, one or more where it ends the pattern; alone, every key. Beside other characters it is refused |
+//! | `**` | as a whole segment: whole segments; zero or more where it leads or stands in the middle, one or more where it ends the pattern; alone, every key. Beside other characters in a segment it means what `*` does, and so do three stars |
 //! | `?` | one character |
 //! | `[abc]` `[0-9]` `[!x]` | one of these characters, one of a range, one that is none of them (`[^x]` says the same); never the separator. A `]` that comes first and a `-` at either end stand for themselves, a `.` for a dot inside a segment |
 //! | `{a,b}` | either; may nest, may hold dots, wildcards and nothing at all |
@@ -15,8 +15,7 @@
 //! A `]`, `}` or `,` with nothing open stands for itself. So a key without `*`, `?`, `[`, `{` is the pattern of itself, and
 //! [`escape`] makes one of any text. Refused as `invalid-argument`: more than [`MAX_PATTERN_BYTES`], more than
 //! [`MAX_ALTERNATIVES`] or [`MAX_EXPANDED`] once braces are expanded, an open class or brace, a backward range, a backslash
-//! at the end, control characters, and what could match no key: an empty segment in any alternative, a text longer than a
-//! key.
+//! at the end, control characters, and an empty segment in any alternative.
 //!
 //! Matching takes time linear in the key, whatever the pattern.
 
@@ -39,9 +38,9 @@ pub const MAX_PATTERN_BYTES: usize = 1024;
 /// The most alternatives that a pattern's braces may stand for.
 pub const MAX_ALTERNATIVES: usize = 1000;
 /// The most characters that all alternatives may have together.
-pub const MAX_EXPANDED: usize = 16 << 10;
-/// The most memory that a compiled expression may take, in bytes.
-const MAX_COMPILED: usize = 16 << 20;
+pub const MAX_EXPANDED: usize = 32 << 10;
+/// The most memory that a compiled expression may take, in bytes. Compiling takes time in proportion.
+const MAX_COMPILED: usize = 4 << 20;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -104,7 +103,7 @@ impl Pattern {
     pub fn is_range(&self) -> bool {
         match &self.matcher {
             Matcher::Range => true,
-            Matcher::Keys(keys) => keys.len() == 1,
+            Matcher::Keys(keys) => keys.len() <= 1,
             Matcher::Segments(_) | Matcher::Expression(_) => false,
         }
     }
@@ -117,7 +116,8 @@ impl Pattern {
         }
     }
 
-    /// The keys that can match, in order, if the pattern has no wildcards but braces.
+    /// The keys that can match, in order, if the pattern has no wildcards but braces; none of them where the pattern is longer
+    /// than any key.
     pub fn keys(&self) -> Option<&[String]> {
         match &self.matcher {
             Matcher::Keys(keys) => Some(keys),

@@ -20,7 +20,7 @@ pub(super) enum Token {
 /// One piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
-    /// `**`: whole segments. No two stand side by side.
+    /// `**` as a whole segment: whole segments. No two stand side by side.
     Rest,
     /// One segment; not empty.
     Segment(Vec<Token>),
@@ -43,7 +43,7 @@ impl Class {
 /// What a pattern's text stands for.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed {
-    /// Sorted, each once, at least one.
+    /// Sorted, each once; none where all are longer than any key.
     pub(super) alternatives: Vec<Vec<Part>>,
     pub(super) classes: Vec<Class>,
     /// How large the alternatives are together, in tokens.
@@ -54,6 +54,7 @@ pub(super) struct Parsed {
 #[derive(Clone, Copy)]
 enum Piece {
     Token(Token),
+    /// `**`
     Rest,
     Separator,
 }
@@ -101,13 +102,13 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
         let piece = match character {
             '.' => Piece::Separator,
             '?' => Piece::Token(Token::One),
-            '*' if characters.next_if(|&(_, next)| next == '*').is_some() => {
-                if characters.next_if(|&(_, next)| next == '*').is_some() {
-                    return fail(at, ALONE);
+            '*' => {
+                let mut stars: usize = 1;
+                while characters.next_if(|&(_, next)| next == '*').is_some() {
+                    stars = stars.saturating_add(1);
                 }
-                Piece::Rest
+                if stars == 2 { Piece::Rest } else { Piece::Token(Token::Run) }
             }
-            '*' => Piece::Token(Token::Run),
             '\\' => match characters.next() {
                 Some((_, escaped)) => Piece::Token(Token::Char(escaped)),
                 None => return fail(at, "a backslash stands before the character that it escapes"),
@@ -151,7 +152,7 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     }
     let mut alternatives = Vec::with_capacity(level.current.len());
     for pieces in &level.current {
-        alternatives.push(parts(pattern, pieces)?);
+        alternatives.extend(parts(pattern, pieces)?);
     }
     alternatives.sort();
     alternatives.dedup();
@@ -161,8 +162,7 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     Ok(Parsed { alternatives, classes, size: size(&level.current) })
 }
 
-const ALONE: &str = "`**` stands for whole segments: between dots, or alone";
-const TOO_MANY: &str = "the braces stand for more than 1000 alternatives, or for more than 16384 characters together";
+const TOO_MANY: &str = "the braces stand for more than 1000 alternatives, or for more than 32768 characters together";
 
 fn size(alternatives: &[Vec<Placed>]) -> usize {
     alternatives.iter().map(|alternative| alternative.len().saturating_add(1)).fold(0, usize::saturating_add)
@@ -214,8 +214,8 @@ fn class(
     }
 }
 
-/// One alternative, cut at its separators.
-fn parts(pattern: &str, pieces: &[Placed]) -> Result<Vec<Part>> {
+/// One alternative, cut at its separators; none if it is longer than any key, and so matches none.
+fn parts(pattern: &str, pieces: &[Placed]) -> Result<Option<Vec<Part>>> {
     let mut parts = Vec::new();
     // Of the shortest key that can match, as written.
     let mut bytes: usize = 0;
@@ -227,11 +227,14 @@ fn parts(pattern: &str, pieces: &[Placed]) -> Result<Vec<Part>> {
             [(_, Piece::Rest)] => Part::Rest,
             _ => {
                 let mut tokens = Vec::with_capacity(segment.len());
-                for (at, piece) in segment {
-                    match piece {
-                        Piece::Token(Token::Run) if tokens.last() == Some(&Token::Run) => {}
-                        Piece::Token(token) => tokens.push(*token),
-                        _ => return Err(invalid(pattern, *at, ALONE)),
+                for (_, piece) in segment {
+                    let token = match piece {
+                        Piece::Token(token) => *token,
+                        // Beside other characters two stars mean what one does.
+                        Piece::Rest | Piece::Separator => Token::Run,
+                    };
+                    if token != Token::Run || tokens.last() != Some(&Token::Run) {
+                        tokens.push(token);
                     }
                 }
                 Part::Segment(tokens)
@@ -245,10 +248,7 @@ fn parts(pattern: &str, pieces: &[Placed]) -> Result<Vec<Part>> {
         }
     }
     // Each segment was counted with a separator; the last has none.
-    if bytes.saturating_sub(1) > key::MAX_KEY_BYTES {
-        return Err(invalid(pattern, 0, "it is longer than any key, and so matches none"));
-    }
-    Ok(parts)
+    Ok((bytes.saturating_sub(1) <= key::MAX_KEY_BYTES).then_some(parts))
 }
 
 /// Where the first empty segment of an alternative is: at the separator behind it, or at the end.

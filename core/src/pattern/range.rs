@@ -52,8 +52,12 @@ pub(super) fn push(key: &mut String, character: char) {
     key.push(character);
 }
 
-/// The narrowest range that holds all keys of these prefixes.
+/// The narrowest range that holds all keys of these prefixes; an empty one for none.
 pub(super) fn covering(prefixes: &[Prefix]) -> Range {
+    if prefixes.is_empty() {
+        // No key comes before a space.
+        return Range { to: Some(" ".into()), ..Range::default() };
+    }
     let from = prefixes.iter().map(|prefix| &prefix.text).min().filter(|text| !text.is_empty()).cloned();
     let mut to: Option<String> = None;
     for prefix in prefixes {

@@ -74,9 +74,11 @@ impl Step {
         match self {
             Step::Rest => true,
             Step::Literal(literal) => segment == literal,
-            // In a legal segment an escape never straddles the places where these begin and end.
+            // In a legal segment an escape never straddles the places where these begin and end. Comparing with an empty
+            // text is far slower than looking whether it is empty.
             Step::Around(before, behind) => {
-                segment.strip_prefix(before.as_str()).is_some_and(|after| after.ends_with(behind.as_str()))
+                let after = if before.is_empty() { Some(segment) } else { segment.strip_prefix(before.as_str()) };
+                after.is_some_and(|after| behind.is_empty() || after.ends_with(behind.as_str()))
             }
             Step::Tokens(tokens) => tokens_match(tokens, segment, classes),
             Step::OneOf(literals, others) => {
