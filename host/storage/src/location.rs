@@ -16,8 +16,8 @@ use crate::{Durability, OpenOptions, RedbConfig, RedbStorage, memory};
 ///   `%3F` and `%23`; any other character may be written so too. Options follow a `?`, joined by `&`:
 ///   `durability=immediate` (the default) or `relaxed`, `cache_size=BYTES`.
 ///
-/// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form can be parsed again and holds
-/// no secret.
+/// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form of a path in UTF-8 can be parsed
+/// again, and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {

@@ -1,5 +1,6 @@
 //! Death without warning: every write that was acknowledged is there afterwards, and none is there by half.
-#![cfg(unix)]
+//!
+//! This program is also the process that is killed.
 
 mod common;
 
@@ -18,12 +19,20 @@ const ROUNDS: u64 = 12;
 const TASKS: usize = 8;
 const PATH_VARIABLE: &str = "DATAKNOBS_KV_CRASH_TEST_PATH";
 
-/// Not a test by itself: the process that is killed. It writes, one task beside the other, and says on stdout what was
-/// acknowledged.
-#[test]
-#[ignore = "the child process of `acknowledged_writes_survive_a_kill`"]
-fn child() {
-    let Ok(path) = std::env::var(PATH_VARIABLE) else { return };
+fn main() {
+    if let Some(path) = std::env::var_os(PATH_VARIABLE) {
+        return child(Path::new(&path));
+    }
+    let arguments = libtest_mimic::Arguments::from_args();
+    let test = libtest_mimic::Trial::test("acknowledged_writes_survive_a_kill", || {
+        acknowledged_writes_survive_a_kill();
+        Ok(())
+    });
+    libtest_mimic::run(&arguments, vec![test]).exit();
+}
+
+/// Writes, one task beside the other, and says on stdout what was acknowledged, until it is killed.
+fn child(path: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
         let storage = std::sync::Arc::new(RedbStorage::open(RedbConfig::new(path), true).await.unwrap());
@@ -76,7 +85,6 @@ fn count_of(value: &[u8]) -> u64 {
     std::str::from_utf8(value).unwrap().split_once(':').unwrap().0.parse().unwrap()
 }
 
-#[test]
 fn acknowledged_writes_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.redb");
@@ -99,12 +107,8 @@ fn delay(round: u64) -> Duration {
 
 /// Runs the child until it is killed; how many writes it said were acknowledged.
 fn run_and_kill(path: &Path, acknowledged: &mut BTreeMap<usize, u64>, after: Duration) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
-        .env(PATH_VARIABLE, path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        Command::new(std::env::current_exe().unwrap()).env(PATH_VARIABLE, path).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let acks = |line: std::io::Result<String>| line.ok()?.split_once("ack ").map(|(_, ack)| ack.to_owned());
     while acks(lines.next().expect("the child ended before it opened the file")).as_deref() != Some("open") {}
