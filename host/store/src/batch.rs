@@ -204,3 +204,21 @@ fn item_bytes(item: &Item) -> usize {
     };
     item.key.len() + value + item.options.metadata.as_ref().map_or(0, String::len)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_failed_call_the_rest_is_not_sent() {
+        let mut results: Vec<Result<u8>> = Vec::new();
+        assert!(gather(&mut results, Ok(vec![Ok(1), Err(Error::Overflow("x".into()))]), 2, 5));
+        assert!(!gather(&mut results, Err(Error::OutcomeUnknown("y".into())), 2, 5));
+        let codes: Vec<_> = results.iter().map(|one| one.as_ref().map_err(Error::code)).collect();
+        assert_eq!(codes, [Ok(&1), Err("overflow"), Err("outcome-unknown"), Err("outcome-unknown"), Err("unavailable")]);
+        // A wrong number of answers is a defect below, and never read as success.
+        let mut results: Vec<Result<u8>> = Vec::new();
+        assert!(!gather(&mut results, Ok(vec![Ok(1)]), 2, 2));
+        assert!(results.len() == 2 && results.iter().all(Result::is_err));
+    }
+}

@@ -1,0 +1,88 @@
+//! What a store is opened with.
+
+use std::time::Duration;
+
+use dataknobs_kv::{Config, Durability, KvStore, Location};
+
+#[test]
+fn the_fields_of_the_readme() {
+    let config = Config::from_json(
+        r#"{"backend":"memory","namespace":"cache","auto_cleanup":true,"cleanup_interval":60,"default_ttl":{"cache":0.5}}"#,
+    )
+    .unwrap();
+    assert_eq!(config.location(), Some(&Location::Memory));
+    assert_eq!(config.cleanup(), Some(Duration::from_secs(60)));
+    let config = Config::from_toml("backend = 'file'\n[config]\npath = 'a b?.redb'\ndurability = 'relaxed'\n").unwrap();
+    let Some(Location::Redb(file)) = config.location() else { panic!("{config:?}") };
+    assert_eq!((file.path.to_str(), file.durability), (Some("a b?.redb"), Durability::Relaxed));
+    assert_eq!(config.cleanup(), None);
+    let config: Config = serde_json::from_str(r#"{"url":"file:x.redb"}"#).unwrap();
+    assert_eq!(config.location().unwrap().to_string(), "file:x.redb");
+}
+
+#[test]
+fn what_is_not_known_or_not_there_is_refused() {
+    for (fields, code, named) in [
+        (r#"{}"#, "invalid-argument", "url or backend"),
+        (r#"[]"#, "invalid-argument", "table"),
+        (r#"{"backend":"memory","namespce":"x"}"#, "invalid-argument", "namespce"),
+        (r#"{"backend":"memory","url":"memory:"}"#, "invalid-argument", "url and backend"),
+        (r#"{"url":"memory:","config":{}}"#, "invalid-argument", "config"),
+        (r#"{"backend":"memory","config":{"path":"x"}}"#, "invalid-argument", "config.path"),
+        (r#"{"backend":"mysql"}"#, "invalid-argument", "backend"),
+        (r#"{"backend":"memory","namespace":""}"#, "invalid-argument", ""),
+        (r#"{"backend":"memory","namespace":5}"#, "invalid-argument", "namespace"),
+        (r#"{"backend":"memory","auto_cleanup":"yes"}"#, "invalid-argument", "auto_cleanup"),
+        (r#"{"backend":"memory","cleanup_interval":0}"#, "invalid-argument", "cleanup_interval"),
+        (r#"{"backend":"memory","cleanup_interval":-5}"#, "invalid-argument", "cleanup_interval"),
+        (r#"{"backend":"memory","default_ttl":{"a":0}}"#, "invalid-argument", "default_ttl"),
+        (r#"{"backend":"memory","default_ttl":{"a":"x"}}"#, "invalid-argument", "default_ttl.a"),
+        (r#"{"backend":"memory","default_ttl":60}"#, "invalid-argument", "default_ttl"),
+        (r#"{"backend":"file"}"#, "invalid-argument", "config.path"),
+        (r#"{"backend":"file","config":{"path":"a.redb","fomat":"x"}}"#, "invalid-argument", "config.fomat"),
+        (r#"{"backend":"file","config":{"path":"a.redb","cache_size":1}}"#, "invalid-argument", "cache_size"),
+        (r#"{"backend":"file","config":{"path":"a.json","format":"json"}}"#, "unsupported", "format"),
+        (r#"{"backend":"file","config":{"path":"a.redb","compression":"gzip"}}"#, "unsupported", "compression"),
+        (r#"{"backend":"file","config":{"path":"a.json"}}"#, "unsupported", "JSON"),
+        (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
+        (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),
+        (r#"{"backend":"postgres","config":{"host":"h","password":"hunter2"}}"#, "unsupported", "postgres"),
+        (r#"{"backend":"redis","config":{"password":"hunter2"}}"#, "unsupported", "redis"),
+        (r#"{"url":"postgres://me:hunter2@h/db"}"#, "unsupported", "postgres"),
+        (r#"{"url":5}"#, "invalid-argument", "url"),
+        (r#"{"backend":"memory","#, "invalid-argument", "line 1"),
+    ] {
+        let error = Config::from_json(fields).expect_err(fields);
+        assert_eq!(error.code(), code, "{fields}: {error}");
+        assert!(error.to_string().contains(named), "{fields}: {error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+/// A parser's own message would show the line, and the password in it.
+#[test]
+fn secrets_stay_out_of_messages() {
+    let error = Config::from_toml("backend = 'redis'\n[config]\npassword = hunter2\n").unwrap_err().to_string();
+    assert!(error.contains("line 3") && !error.contains("hunter2"), "{error}");
+    let error = Config::from_toml("url = 'redis://:hunter2@host'\n").unwrap_err().to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+    let debug = format!("{:?}", Config::from_url("file:data.redb").unwrap());
+    assert!(debug.contains("file:data.redb"), "{debug}");
+}
+
+#[tokio::test]
+async fn from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kv.toml");
+    std::fs::write(&path, "url = 'memory:'\nnamespace = 'x'\n").unwrap();
+    let store = KvStore::open_with(Config::from_file(&path).await.unwrap()).await.unwrap();
+    assert_eq!(store.namespace_name(), "x");
+    for name in ["missing.toml", "kv.yaml"] {
+        if name == "kv.yaml" {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let error = Config::from_file(folder.path().join(name)).await.unwrap_err();
+        assert_eq!(error.code(), "invalid-argument");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
