@@ -40,9 +40,9 @@ impl HttpStore {
             },
             Ok(Answer::Absent) => Ok(None),
             Ok(Answer::Conflict(problem)) => Err(problem.into_error()),
-            // Without a body an error says too little.
-            Err(Error::Unsupported(_) | Error::Unavailable(_)) => self.get_one(namespace, key, false).await,
-            Err(error) => Err(error),
+            Err(error @ (Error::Unavailable(_) | Error::RateLimited(_) | Error::AccessDenied(_))) => Err(error),
+            // Without a body an error says too little: asked another way it says more.
+            Err(_) => self.get_one(namespace, key, false).await,
         }
     }
 

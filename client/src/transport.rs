@@ -294,13 +294,15 @@ fn client(_url: &Url, _connect_timeout: Duration) -> reqwest::Result<Client> {
 /// An answer that is no success, as the service or something before it gave it.
 fn refused(access: Access, status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Answer> {
     let told = headers.get(header::ERROR).and_then(|code| code.to_str().ok());
-    if body.is_empty() && told == Some(wire::ABSENT) {
-        return Ok(Answer::Absent);
-    }
-    if told.is_none() {
+    let Some(told) = told else {
         return Err(foreign(access, status));
-    }
-    let mut problem: Problem = wire::from_json(body).map_err(|_| foreign(access, status))?;
+    };
+    let mut problem: Problem = if body.is_empty() {
+        let detail = format!("status {status}, and no more was told");
+        Problem { code: told.into(), detail, status, ..Problem::default() }
+    } else {
+        wire::from_json(body).map_err(|_| foreign(access, status))?
+    };
     match problem.code.as_str() {
         wire::ABSENT => Ok(Answer::Absent),
         wire::CONFLICT => Ok(Answer::Conflict(Box::new(problem))),

@@ -68,6 +68,9 @@ impl Storage for Odd {
         now: Timestamp,
         with_value: bool,
     ) -> Result<Vec<Result<Option<State>>>> {
+        for key in keys {
+            self.look(key).await;
+        }
         self.memory.get_many(namespace, keys, now, with_value).await
     }
     async fn write(
