@@ -14,9 +14,17 @@ use crate::time;
 
 /// A key-value store with patterns, metadata, expiry and compare-and-swap that behaves the same on every backend
 #[derive(Parser)]
-#[command(name = "dataknobs-kv", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done; 1 absent, or no; 2 wrong usage; 3 lost race; 4 type mismatch or overflow; \
-    5 too large; 6 unsupported; 7 access denied; 8 unavailable or rate limited; 9 outcome unknown; 10 corrupt; 11 internal")]
+#[command(
+    name = "dataknobs-kv",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 absent, or no; 2 wrong usage; 3 lost race; 4 type mismatch or overflow; \
+    5 too large; 6 unsupported; 7 access denied; 8 unavailable or rate limited; 9 outcome unknown; 10 corrupt; 11 internal"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

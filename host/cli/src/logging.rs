@@ -14,8 +14,7 @@ const VARIABLE: &str = "DATAKNOBS_KV_LOG";
 /// Starts logging, at `level` where the environment does not say otherwise.
 pub(crate) fn start(level: &str, format: LogFormat) -> Result<(), Failure> {
     let filter = match std::env::var(VARIABLE) {
-        Ok(filter) => EnvFilter::try_new(filter)
-            .map_err(|error| Failure::usage(format!("{VARIABLE}: {error}")))?,
+        Ok(filter) => EnvFilter::try_new(filter).map_err(|error| Failure::usage(format!("{VARIABLE}: {error}")))?,
         Err(_) => EnvFilter::new(level),
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);

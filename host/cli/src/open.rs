@@ -57,8 +57,7 @@ pub(crate) async fn store(global: &Global) -> Result<KvStore, Failure> {
 fn token(global: &Global) -> Result<Option<String>, Failure> {
     let token = match &global.token_file {
         Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|error| Failure::Io(path.display().to_string(), error))?;
+            let text = std::fs::read_to_string(path).map_err(|error| Failure::Io(path.display().to_string(), error))?;
             let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             lines.next().unwrap_or_default().to_owned()
         }

@@ -98,8 +98,7 @@ fn rfc3339(text: &str) -> Option<Timestamp> {
 pub(crate) fn format_instant(at: Timestamp) -> String {
     let (days, within) = (at / 86_400_000, at % 86_400_000);
     let (year, month, day) = date(days);
-    let (hour, minute, second, ms) =
-        (within / 3_600_000, within / 60_000 % 60, within / 1000 % 60, within % 1000);
+    let (hour, minute, second, ms) = (within / 3_600_000, within / 60_000 % 60, within / 1000 % 60, within % 1000);
     let fraction = if ms == 0 { String::new() } else { format!(".{ms:03}") };
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
@@ -189,9 +188,19 @@ mod tests {
             assert_eq!(parse_instant(text), Ok(ms), "{text}");
         }
         for text in [
-            "", "tomorrow", "2030-01-01", "2030-01-01T00:00:00", "2023-02-29T00:00:00Z", "2030-13-01T00:00:00Z",
-            "2030-01-01T24:00:00Z", "2030-01-01T00:00:00.Z", "2030-01-01T00:00:00+1:00", "1969-12-31T23:59:59Z",
-            "2030-01-01T00:00:00+25:00", "-5", "2030-01-01T00:00:00é",
+            "",
+            "tomorrow",
+            "2030-01-01",
+            "2030-01-01T00:00:00",
+            "2023-02-29T00:00:00Z",
+            "2030-13-01T00:00:00Z",
+            "2030-01-01T24:00:00Z",
+            "2030-01-01T00:00:00.Z",
+            "2030-01-01T00:00:00+1:00",
+            "1969-12-31T23:59:59Z",
+            "2030-01-01T00:00:00+25:00",
+            "-5",
+            "2030-01-01T00:00:00é",
         ] {
             assert!(parse_instant(text).is_err(), "{text}");
         }

@@ -160,7 +160,15 @@ fn counters_and_append() {
 #[test]
 fn metadata() {
     let cli = Cli::new();
-    cli.ok(&["set", "report", "x", "--metadata", r#"{"author":"John Doe","tags":["a"]}"#, "--content-type", "text/plain"]);
+    cli.ok(&[
+        "set",
+        "report",
+        "x",
+        "--metadata",
+        r#"{"author":"John Doe","tags":["a"]}"#,
+        "--content-type",
+        "text/plain",
+    ]);
     assert_eq!(cli.ok(&["meta", "get", "report"]), "{\"author\":\"John Doe\",\"tags\":[\"a\"]}\n");
     cli.ok(&["meta", "set", "report", r#"{"reviewed":true,"tags":null}"#]);
     assert_eq!(cli.ok(&["meta", "get", "report"]), "{\"author\":\"John Doe\",\"reviewed\":true}\n");
@@ -189,10 +197,7 @@ fn expiry_by_a_clock_that_stands_still() {
     at(start);
     cli_at(&["set", "session", "x", "--ttl", "1h"]).ok();
     assert_eq!(cli_at(&["ttl", "session"]).ok(), "3600\n");
-    assert_eq!(
-        cli_at(&["keys", "--long"]).ok(),
-        "text              1 2030-01-01T01:00:00Z     session\n"
-    );
+    assert_eq!(cli_at(&["keys", "--long"]).ok(), "text              1 2030-01-01T01:00:00Z     session\n");
     at(start + 500);
     assert_eq!(cli_at(&["ttl", "session"]).ok(), "3599.5\n");
     assert_eq!(
@@ -240,7 +245,10 @@ fn transactions() {
     let document = r#"{"checks":[{"key":"new","if_absent":true}],
         "actions":[{"set":{"key":"new","value":{"a":1}}},{"delete":"old"}]}"#;
     let committed = cli.run_with_input(&["transact", "--json"], document.as_bytes()).ok();
-    assert!(committed.starts_with(r#"{"committed":true,"versions":[""#) && committed.ends_with(",null]}\n"), "{committed}");
+    assert!(
+        committed.starts_with(r#"{"committed":true,"versions":[""#) && committed.ends_with(",null]}\n"),
+        "{committed}"
+    );
     assert_eq!(cli.ok(&["keys"]), "new\n");
     let stderr = cli.run_with_input(&["transact"], document.as_bytes()).fails(3);
     assert!(stderr.contains("\"new\""), "{stderr}");

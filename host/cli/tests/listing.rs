@@ -57,7 +57,9 @@ fn tree() {
     );
     assert_eq!(cli.ok(&["tree", "--depth", "1", "--counts"]), "a.b\napp (3)\nusers (3)\n");
     assert_eq!(cli.ok(&["tree", "app.config"]), "debug\nport\n");
-    assert!(cli.ok(&["tree", "app", "--json"]).starts_with(r#"{"segment":"config","key":"app.config","is_entry":false"#));
+    assert!(
+        cli.ok(&["tree", "app", "--json"]).starts_with(r#"{"segment":"config","key":"app.config","is_entry":false"#)
+    );
     cli.fails(2, &["tree", "app."]);
 }
 
@@ -81,11 +83,11 @@ fn namespaces_are_apart() {
 #[test]
 fn a_reader_that_leaves_is_no_failure() {
     let cli = Cli::new();
-    let lines: String = (0..20_000).map(|i| format!("{{\"key\":\"some.rather.long.key.{i:06}\",\"value\":{i}}}\n")).collect();
+    let lines: String =
+        (0..20_000).map(|i| format!("{{\"key\":\"some.rather.long.key.{i:06}\",\"value\":{i}}}\n")).collect();
     cli.run_with_input(&["import", "--format", "jsonl"], lines.as_bytes()).ok();
     for arguments in [&["keys"][..], &["export", "--format", "jsonl"], &["tree"], &["get", "some"]] {
-        let mut child =
-            cli.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = cli.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut first = [0; 10];
         let _ = child.stdout.take().unwrap().read(&mut first).unwrap();
         let out = child.wait_with_output().unwrap();

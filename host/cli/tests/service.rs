@@ -77,7 +77,7 @@ fn automatic_cleanup() {
     assert_eq!(remote.run(&["get", "a"]).code, 1);
     // A namespace that holds only what has expired is named until it is cleaned up.
     let mut rounds = 0;
-    while remote.ok(&["namespaces"]) != "" {
+    while !remote.ok(&["namespaces"]).is_empty() {
         rounds += 1;
         assert!(rounds < 500, "cleanup never came");
     }

@@ -47,7 +47,8 @@ fn lines_are_lossless() {
     assert!(ran.stderr.starts_with("10 entries written in "), "{}", ran.stderr);
     let again = second.ok(&["export", "--format", "jsonl"]);
     assert_eq!(essence(&again), essence(&export));
-    let checksums = |text: &str| text.lines().map(|l| l.rsplit("\"checksum\":").next().unwrap().to_owned()).collect::<Vec<_>>();
+    let checksums =
+        |text: &str| text.lines().map(|l| l.rsplit("\"checksum\":").next().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(checksums(&again), checksums(&export), "every value is the same to the byte");
 }
 

@@ -112,10 +112,7 @@ impl KvStore {
     /// assert_eq!(values, [Some("localhost".into()), None]);
     /// # Ok(()) }
     /// ```
-    pub async fn get_many<K: Into<String>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<Batch<Option<Value>>> {
+    pub async fn get_many<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Batch<Option<Value>>> {
         let states = self.get_entries(keys, true).await?;
         let value = |state: Result<Option<State>>| state?.map_or(Ok(None), State::into_value);
         Ok(Batch(states.into_iter().map(value).collect()))
@@ -152,10 +149,7 @@ impl KvStore {
     ///
     /// # Errors
     /// `invalid-argument` for a key that comes twice: then nothing was removed.
-    pub async fn delete_many<K: Into<String>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<Batch<DeleteResult>> {
+    pub async fn delete_many<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Batch<DeleteResult>> {
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
         unique(keys.iter().map(String::as_str))?;
         let mut results = Vec::with_capacity(keys.len());
@@ -215,7 +209,10 @@ mod tests {
         assert!(gather(&mut results, Ok(vec![Ok(1), Err(Error::Overflow("x".into()))]), 2, 5));
         assert!(!gather(&mut results, Err(Error::OutcomeUnknown("y".into())), 2, 5));
         let codes: Vec<_> = results.iter().map(|one| one.as_ref().map_err(Error::code)).collect();
-        assert_eq!(codes, [Ok(&1), Err("overflow"), Err("outcome-unknown"), Err("outcome-unknown"), Err("unavailable")]);
+        assert_eq!(
+            codes,
+            [Ok(&1), Err("overflow"), Err("outcome-unknown"), Err("outcome-unknown"), Err("unavailable")]
+        );
         // A wrong number of answers is a defect below, and never read as success.
         let mut results: Vec<Result<u8>> = Vec::new();
         assert!(!gather(&mut results, Ok(vec![Ok(1)]), 2, 2));

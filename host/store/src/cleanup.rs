@@ -69,12 +69,7 @@ impl AutoCleanup {
     }
 }
 
-async fn run(
-    store: Arc<dyn Store>,
-    interval: Duration,
-    counters: Arc<Counters>,
-    mut stopped: watch::Receiver<bool>,
-) {
+async fn run(store: Arc<dyn Store>, interval: Duration, counters: Arc<Counters>, mut stopped: watch::Receiver<bool>) {
     loop {
         // A dropped sender ends the wait with an error: the store was dropped.
         tokio::select! {

@@ -306,7 +306,10 @@ fn backend_location(backend: &str, options: Option<Json>) -> Result<Location> {
                 let enough = |bytes: &usize| *bytes >= RedbConfig::MIN_CACHE_BYTES;
                 let bytes = bytes.as_u64().and_then(|bytes| usize::try_from(bytes).ok()).filter(enough);
                 file.cache_bytes = bytes.ok_or_else(|| {
-                    Error::InvalidArgument(format!("config.cache_size: bytes, at least {}", RedbConfig::MIN_CACHE_BYTES))
+                    Error::InvalidArgument(format!(
+                        "config.cache_size: bytes, at least {}",
+                        RedbConfig::MIN_CACHE_BYTES
+                    ))
                 })?;
             }
             Location::Redb(file)
@@ -332,7 +335,9 @@ impl Fields {
         match fields {
             Json::Object(fields) => Ok(Fields { prefix, fields }),
             _ if prefix.is_empty() => Err(Error::InvalidArgument("the configuration is a table of fields".into())),
-            _ => Err(Error::InvalidArgument(format!("{}: a table of fields is expected", prefix.trim_end_matches('.')))),
+            _ => {
+                Err(Error::InvalidArgument(format!("{}: a table of fields is expected", prefix.trim_end_matches('.'))))
+            }
         }
     }
 

@@ -180,8 +180,7 @@ impl KvStore {
     pub async fn delete_matching(&self, query: &Query) -> Result<u64> {
         let (mut deleted, mut cursor) = (0, None);
         loop {
-            let step =
-                self.store.delete_matching(&self.namespace, query, cursor.as_deref(), MAX_PAGE).await?;
+            let step = self.store.delete_matching(&self.namespace, query, cursor.as_deref(), MAX_PAGE).await?;
             deleted += step.count;
             cursor = step.cursor;
             if cursor.is_none() {

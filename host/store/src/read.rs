@@ -98,9 +98,9 @@ impl KvStore {
     /// `type-mismatch` where another type is stored, or an integer that does not fit.
     pub async fn get_as<T: FromValue>(&self, key: &str) -> Result<Option<T>> {
         let Some(value) = self.get(key).await? else { return Ok(None) };
-        T::from_value(value).map(Some).map_err(|other| {
-            Error::TypeMismatch(format!("{key} holds {}, not {}", other.value_type(), T::EXPECTED))
-        })
+        T::from_value(value)
+            .map(Some)
+            .map_err(|other| Error::TypeMismatch(format!("{key} holds {}, not {}", other.value_type(), T::EXPECTED)))
     }
 
     /// The value, read as JSON: the other side of [`KvStore::set_json`].

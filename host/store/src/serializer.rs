@@ -66,9 +66,10 @@ impl Serializers {
     }
 
     fn of<T: 'static>(&self) -> Result<&Arc<dyn Serializer<T>>> {
-        self.0.get(&TypeId::of::<T>()).and_then(|any| any.downcast_ref()).ok_or_else(|| {
-            Error::InvalidArgument(format!("no serializer was given for the type {}", type_name::<T>()))
-        })
+        self.0
+            .get(&TypeId::of::<T>())
+            .and_then(|any| any.downcast_ref())
+            .ok_or_else(|| Error::InvalidArgument(format!("no serializer was given for the type {}", type_name::<T>())))
     }
 }
 

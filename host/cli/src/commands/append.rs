@@ -23,8 +23,7 @@ impl Append {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
         let store = &context.store;
         let tail = self.value.read()?;
-        let appended =
-            store.store().append(store.namespace_name(), &self.key, tail, self.expiry.expiry()).await?;
+        let appended = store.store().append(store.namespace_name(), &self.key, tail, self.expiry.expiry()).await?;
         let mut out = Output::new();
         if context.json {
             out.json(&wire::Appended { size: appended.size, version: appended.version.into_string() })?;

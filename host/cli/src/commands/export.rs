@@ -79,8 +79,12 @@ impl Export {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
         let format = format_of(self.format, &self.output)?;
         match format {
-            Format::Json if self.all_namespaces => return Err(Failure::usage("--all-namespaces goes with --format jsonl")),
-            Format::Jsonl if self.arrays == Arrays::Flatten => return Err(Failure::usage("--arrays goes with --format json")),
+            Format::Json if self.all_namespaces => {
+                return Err(Failure::usage("--all-namespaces goes with --format jsonl"));
+            }
+            Format::Jsonl if self.arrays == Arrays::Flatten => {
+                return Err(Failure::usage("--arrays goes with --format json"));
+            }
             _ => {}
         }
         if let Some(prefix) = &self.prefix {
@@ -186,10 +190,10 @@ fn leaf(entry: Entry) -> Result<(String, String), Failure> {
             "{key:?} holds custom:{type_name}, which nested JSON cannot say: --format jsonl can"
         ))
         .into()),
-        (None, _) => Err(Error::Unsupported(format!(
-            "{key:?} holds bytes, which nested JSON cannot say: --format jsonl can"
-        ))
-        .into()),
+        (None, _) => {
+            Err(Error::Unsupported(format!("{key:?} holds bytes, which nested JSON cannot say: --format jsonl can"))
+                .into())
+        }
     }
 }
 
@@ -198,7 +202,12 @@ enum Target {
     Stdout(Output),
     /// A pipe or device: written as it is.
     Direct(PathBuf, BufWriter<std::fs::File>),
-    File { temporary: PathBuf, path: PathBuf, out: BufWriter<std::fs::File>, done: bool },
+    File {
+        temporary: PathBuf,
+        path: PathBuf,
+        out: BufWriter<std::fs::File>,
+        done: bool,
+    },
 }
 
 impl Target {
@@ -215,7 +224,12 @@ impl Target {
         name.push(format!(".{}.partial", std::process::id()));
         let temporary = path.with_file_name(name);
         let file = std::fs::File::create_new(&temporary).map_err(failed)?;
-        Ok(Target::File { temporary, path: path.to_owned(), out: BufWriter::with_capacity(256 << 10, file), done: false })
+        Ok(Target::File {
+            temporary,
+            path: path.to_owned(),
+            out: BufWriter::with_capacity(256 << 10, file),
+            done: false,
+        })
     }
 
     fn finish(&mut self) -> Result<(), Failure> {

@@ -166,10 +166,7 @@ impl Writer<'_> {
         outcome
     }
 
-    fn count(
-        &mut self,
-        done: Result<Result<(Summary, u64), Failure>, tokio::task::JoinError>,
-    ) -> Result<(), Failure> {
+    fn count(&mut self, done: Result<Result<(Summary, u64), Failure>, tokio::task::JoinError>) -> Result<(), Failure> {
         let (summary, position) = done.map_err(|error| Error::Internal(format!("writing: {error}")))??;
         self.summary.written += summary.written;
         self.summary.skipped += summary.skipped;
@@ -184,8 +181,7 @@ async fn write(store: KvStore, batch: Batch, fail: bool) -> Result<(Summary, u64
     let mut summary = Summary::default();
     let now = store.clock().now();
     let past = |expiry: &Expiry| matches!(expiry, Expiry::At(at) if *at <= now);
-    let (expired, items): (Vec<_>, Vec<_>) =
-        batch.items.into_iter().partition(|item| past(&item.options.expiry));
+    let (expired, items): (Vec<_>, Vec<_>) = batch.items.into_iter().partition(|item| past(&item.options.expiry));
     summary.expired = expired.len() as u64;
     let keys: Vec<String> = items.iter().map(|item| item.key.clone()).collect();
     for (key, result) in keys.iter().zip(store.set_items(items).await?) {

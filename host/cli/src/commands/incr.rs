@@ -31,8 +31,7 @@ fn parse_delta(text: &str) -> Result<Numeric, String> {
 impl Incr {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
         let store = &context.store;
-        let counted =
-            store.store().increment(store.namespace_name(), &self.key, self.by, self.expiry.expiry()).await?;
+        let counted = store.store().increment(store.namespace_name(), &self.key, self.by, self.expiry.expiry()).await?;
         let mut out = Output::new();
         if context.json {
             out.json(&wire::Summed::try_from(counted)?)?;

@@ -66,10 +66,5 @@ impl Keys {
 
 fn long(out: &mut Output, key: &str, attributes: &Attributes) -> Result<(), Failure> {
     let expires = attributes.expires_at.map_or_else(|| "-".into(), time::format_instant);
-    out.line(format_args!(
-        "{:<8} {:>10} {:<24} {key}",
-        attributes.value_type.to_string(),
-        attributes.size,
-        expires
-    ))
+    out.line(format_args!("{:<8} {:>10} {:<24} {key}", attributes.value_type.to_string(), attributes.size, expires))
 }

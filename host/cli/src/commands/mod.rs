@@ -27,8 +27,8 @@ use dataknobs_kv_core::wire::{self, Entry};
 
 use crate::args::{Cli, Command};
 use crate::exit::{self, Failure, Outcome};
-use crate::{logging, open};
 use crate::output::Output;
+use crate::{logging, open};
 
 /// What a command works with.
 pub(crate) struct Context {

@@ -30,8 +30,7 @@ struct Remaining {
 
 impl Ttl {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
-        let attributes =
-            context.store.describe(&self.key).await?.ok_or_else(|| absent(&self.key))?.attributes;
+        let attributes = context.store.describe(&self.key).await?.ok_or_else(|| absent(&self.key))?.attributes;
         let now = context.store.clock().now();
         // A service's clock may be ahead of ours: what it calls alive still has some time.
         let left = attributes.expires_at.map(|at| at.saturating_sub(now).max(1));
@@ -68,7 +67,9 @@ impl Touch {
     pub(crate) async fn run(self, context: &Context) -> Outcome {
         let expiry = match (self.span, self.expiry.expiry()) {
             (Some(span), _) => ExpiryArgs::after(span),
-            (None, Expiry::Unspecified) => return Err(Failure::usage("when is it to expire? give a span, or an option")),
+            (None, Expiry::Unspecified) => {
+                return Err(Failure::usage("when is it to expire? give a span, or an option"));
+            }
             (None, expiry) => expiry,
         };
         change(context, &self.key, expiry, self.if_version).await

@@ -50,7 +50,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Prints the children of `prefix`, each with what lies below it; `indent` is what stands before their lines.
-    fn level(&mut self, prefix: Option<String>, indent: String, level: usize) -> LocalBoxFuture<'_, Result<(), Failure>> {
+    fn level(
+        &mut self,
+        prefix: Option<String>,
+        indent: String,
+        level: usize,
+    ) -> LocalBoxFuture<'_, Result<(), Failure>> {
         async move {
             let children = self.store.children(prefix.as_deref(), self.counts).await?;
             let last = children.len().saturating_sub(1);

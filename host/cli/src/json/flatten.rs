@@ -109,9 +109,7 @@ impl<'a> Flatten<'a> {
         let key = self.key.clone();
         self.key.truncate(key_length);
         if key.is_empty() {
-            return Some(Err(Error::InvalidArgument(
-                "a value that is no object needs a prefix to stand under".into(),
-            )));
+            return Some(Err(Error::InvalidArgument("a value that is no object needs a prefix to stand under".into())));
         }
         Some(Ok((key, value)))
     }
@@ -223,7 +221,8 @@ mod tests {
 
     #[test]
     fn objects_become_keys() {
-        let text = r#" { "a" : { "b" : 1, "c" : { } , "d":{"e":"x\"}"} }, "f": [1, {"g": 2}] , "h" : null,"i":1e400 } "#;
+        let text =
+            r#" { "a" : { "b" : 1, "c" : { } , "d":{"e":"x\"}"} }, "f": [1, {"g": 2}] , "h" : null,"i":1e400 } "#;
         assert_eq!(
             flat(text, None, false).unwrap(),
             pairs(&[
@@ -240,10 +239,7 @@ mod tests {
     #[test]
     fn names_are_escaped_and_prefixed() {
         let text = r#"{"a.b":{"c\\d":true},"é\u00e9":0}"#;
-        assert_eq!(
-            flat(text, Some("x.y"), false).unwrap(),
-            pairs(&[(r"x.y.a\.b.c\\d", "true"), ("x.y.éé", "0")])
-        );
+        assert_eq!(flat(text, Some("x.y"), false).unwrap(), pairs(&[(r"x.y.a\.b.c\\d", "true"), ("x.y.éé", "0")]));
     }
 
     #[test]

@@ -30,7 +30,8 @@ impl<W: Write> Nest<W> {
 
     /// The next entry in key order: its key, and its value as JSON text. The empty key is the document's own value.
     pub(crate) fn entry(&mut self, entry_key: &str, value: String) -> io::Result<()> {
-        while let Some((waiting, value)) = self.waiting.pop_if(|(waiting, _)| !entry_key.starts_with(waiting.as_str())) {
+        while let Some((waiting, value)) = self.waiting.pop_if(|(waiting, _)| !entry_key.starts_with(waiting.as_str()))
+        {
             self.write(&waiting, None, &value)?;
         }
         // What waits and has `entry_key` below itself becomes an object, and its own value stands under the empty name.
@@ -214,8 +215,11 @@ mod tests {
     #[track_caller]
     fn comes_back(keys: &[&str]) {
         let text = nested(keys);
-        let mut back: Vec<_> =
-            Flatten::new(&text, None, false).unwrap().map(|leaf| leaf.unwrap()).map(|(k, v)| (k, v.to_owned())).collect();
+        let mut back: Vec<_> = Flatten::new(&text, None, false)
+            .unwrap()
+            .map(|leaf| leaf.unwrap())
+            .map(|(k, v)| (k, v.to_owned()))
+            .collect();
         back.sort();
         let mut given: Vec<_> = keys.iter().enumerate().map(|(i, key)| ((*key).to_owned(), i.to_string())).collect();
         given.sort();

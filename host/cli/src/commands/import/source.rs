@@ -88,10 +88,8 @@ impl Source {
         loop {
             line.clear();
             number += 1;
-            let length = (&mut input)
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut line)
-                .map_err(|error| self.failed(error))? as u64;
+            let length =
+                (&mut input).take(MAX_LINE).read_until(b'\n', &mut line).map_err(|error| self.failed(error))? as u64;
             position += length;
             if length == 0 {
                 return Ok(());
@@ -159,10 +157,8 @@ impl<'a> Batches<'a> {
     fn push(&mut self, item: Item, bytes: usize, position: u64) -> bool {
         let hash = self.hasher.hash_one(&item.key);
         // Two keys with one hash only cost a wait.
-        if self.seen.contains(&hash) {
-            self.send();
-            self.begin_after_all();
-        } else if !self.open.barrier && self.before.iter().any(|keys| keys.contains(&hash)) {
+        let under_way = || !self.open.barrier && self.before.iter().any(|keys| keys.contains(&hash));
+        if self.seen.contains(&hash) || under_way() {
             self.send();
             self.begin_after_all();
         }
