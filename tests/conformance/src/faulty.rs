@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use dataknobs_kv_core::storage::{
-    Capabilities, Change, Hint, Mutation, Names, Outcome, Page, Range, Reclaimed, Storage,
+    ANSWER_BYTES, Capabilities, Change, Hint, Mutation, Names, Outcome, Page, Range, Reclaimed, Storage,
 };
 use dataknobs_kv_core::{Entry, Precondition, Projection, Result, State, Timestamp, Version};
 
@@ -35,6 +35,8 @@ macro_rules! lies {
 }
 
 lies! {
+    /// no lie at all: it must pass, or the lies would prove nothing
+    Nothing,
     /// if-absent is ignored: it writes over what is there
     IgnoresAbsent,
     /// if-version is ignored: it writes over any version
@@ -376,9 +378,14 @@ impl Wrap for Faulty {
         if self.is(Lie::ManySorted) {
             keys.sort();
         }
-        let mut results = Vec::new();
+        let (mut results, mut bytes) = (Vec::new(), 0);
         for key in keys {
-            results.push(Wrap::get(self, namespace, &key, now, with_value).await);
+            let result = Wrap::get(self, namespace, &key, now, with_value).await;
+            bytes += result.as_ref().ok().and_then(|state| Some(state.as_ref()?.value.as_ref()?.len())).unwrap_or(0);
+            results.push(result);
+            if bytes >= ANSWER_BYTES {
+                break;
+            }
         }
         if self.is(Lie::ManyDropsAbsent) {
             results.retain(|result| *result != Ok(None));

@@ -26,8 +26,10 @@ fn caught(lie: Lie, runtime: &tokio::runtime::Runtime) -> Vec<String> {
         if case.needs.iter().any(|need| need.declared(&harness.capabilities) == Some(false)) {
             continue;
         }
-        if runtime.block_on(attempt(case, harness)).is_err() {
-            caught.push(case.path());
+        if let Err(message) = runtime.block_on(attempt(case, harness)) {
+            // Of one that must not fail, the reason too.
+            let why = if lie == Lie::Nothing { format!(" ({message})") } else { String::new() };
+            caught.push(case.path() + &why);
             if caught.len() >= ENOUGH {
                 break;
             }
@@ -64,11 +66,13 @@ fn main() {
         let more = if cases.len() == ENOUGH { ", …" } else { "" };
         println!("{:<64} | {}{more}", lie.words(), cases.join(", "));
     }
-    let trials = Lie::ALL.iter().map(|lie| {
+    let trials = Lie::ALL.iter().copied().map(|lie| {
         let cases = table.get(&format!("{lie:?}")).cloned().unwrap_or_default();
-        Trial::test(format!("lie::{lie:?}"), move || match cases.is_empty() {
-            false => Ok(()),
-            true => Err(Failed::from("no case noticed it")),
+        Trial::test(format!("lie::{lie:?}"), move || match (cases.is_empty(), lie) {
+            (true, Lie::Nothing) => Ok(()),
+            (false, Lie::Nothing) => Err(Failed::from(format!("noticed without a lie: {}", cases.join(", ")))),
+            (false, _) => Ok(()),
+            (true, _) => Err(Failed::from("no case noticed it")),
         })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit();
