@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use dataknobs_kv::{Expiry, Timestamp};
 
 use crate::commands::{
@@ -32,6 +34,25 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The command line and the environment. A store or a configuration named on the command line goes before the other one
+/// where that comes from the environment.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches()?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let given = |option: &str| matches.value_source(option) == Some(ValueSource::CommandLine);
+    if cli.global.store.is_some() && cli.global.config.is_some() {
+        match (given("store"), given("config")) {
+            (true, false) => cli.global.config = None,
+            (false, true) => cli.global.store = None,
+            _ => {
+                let text = "--store and --config (or their environment variables): one of them is enough";
+                return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+            }
+        }
+    }
+    Ok(cli)
+}
+
 /// Options of every command
 #[derive(Args)]
 #[command(next_help_heading = "Common options")]
@@ -45,7 +66,7 @@ pub(crate) struct Global {
     #[arg(long, short, global = true, value_name = "NAME", env = "DATAKNOBS_KV_NAMESPACE")]
     pub(crate) namespace: Option<String>,
     /// A TOML or JSON file that says what the store is opened with
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "store", env = "DATAKNOBS_KV_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "DATAKNOBS_KV_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Answers, and errors, as JSON
     #[arg(long, global = true)]

@@ -22,7 +22,7 @@ pub(crate) enum Failure {
     Error(Error),
     /// Whoever read our output has gone.
     ClosedPipe,
-    /// Reading or writing failed: where, and why.
+    /// Reading a file that was named failed: which, and why.
     Io(String, io::Error),
     /// Another exit code, with what is to be said.
     Code(u8, String),
@@ -63,12 +63,12 @@ impl From<Error> for Failure {
     }
 }
 
-/// Errors while writing to stdout.
+/// Errors while writing what the command gives out.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
-            _ => Failure::Io("stdout".into(), error),
+            _ => Failure::Error(Error::Unavailable(format!("writing the output: {error}"))),
         }
     }
 }

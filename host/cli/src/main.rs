@@ -16,10 +16,8 @@ mod value;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout and are no failure; a closed pipe is nobody's business here.

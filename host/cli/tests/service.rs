@@ -100,6 +100,15 @@ fn a_configuration_file() {
     assert!(seconds > 0.0 && seconds <= 300.0);
     assert_eq!(run(&["namespaces"]).stdout, b"cache\n");
     assert!(cli.path("other.redb").exists());
+    // The command line goes before the environment.
+    let mut command = cli.command(&["--config", "kv.toml", "namespaces"]);
+    assert_eq!(command.output().unwrap().stdout, b"cache\n");
+    let mut command = cli.command(&["namespaces", "--store", "memory:"]);
+    command.env_remove("DATAKNOBS_KV_STORE").env("DATAKNOBS_KV_CONFIG", "kv.toml");
+    assert_eq!(command.output().unwrap().stdout, b"");
+    cli.fails(2, &["--config", "kv.toml", "--store", "memory:", "keys"]);
+    let both = cli.command(&["keys"]).env("DATAKNOBS_KV_CONFIG", "kv.toml").output().unwrap();
+    assert_eq!(both.status.code(), Some(2));
     fs::write(cli.path("kv.toml"), "backend = \"redis\"\n[config]\npassword = \"hunter2\"\n").unwrap();
     let out = run(&["keys"]);
     assert_eq!(out.status.code(), Some(6));

@@ -190,3 +190,15 @@ fn an_empty_store() {
     cli.run_with_input(&["import", "-f", "jsonl"], b"").ok();
     assert_eq!(cli.ok(&["count"]), "0\n");
 }
+
+/// A full disk is told, and no half export stays.
+#[test]
+fn a_device_without_room() {
+    let cli = Cli::new();
+    cli.ok(&["set", "a", "b"]);
+    let stderr = cli.fails(8, &["export", "-f", "json", "-o", "/dev/full"]);
+    assert!(stderr.contains("writing the output"), "{stderr}");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(cli.command(&["get", "a"]).stdout(full).status().unwrap().code(), Some(8));
+    cli.fails(2, &["export", "-f", "json", "-o", "no/such/folder/out.json"]);
+}

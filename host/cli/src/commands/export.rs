@@ -201,7 +201,7 @@ fn leaf(entry: Entry) -> Result<(String, String), Failure> {
 enum Target {
     Stdout(Output),
     /// A pipe or device: written as it is.
-    Direct(PathBuf, BufWriter<std::fs::File>),
+    Direct(BufWriter<std::fs::File>),
     File {
         temporary: PathBuf,
         path: PathBuf,
@@ -218,7 +218,7 @@ impl Target {
         let failed = |error| Failure::Io(path.display().to_string(), error);
         if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
             let file = std::fs::File::options().write(true).open(path).map_err(failed)?;
-            return Ok(Target::Direct(path.to_owned(), BufWriter::new(file)));
+            return Ok(Target::Direct(BufWriter::new(file)));
         }
         let mut name = path.file_name().ok_or_else(|| Failure::usage("--output names no file"))?.to_owned();
         name.push(format!(".{}.partial", std::process::id()));
@@ -233,20 +233,13 @@ impl Target {
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
-        match self {
-            Target::Stdout(out) => out.flush(),
-            Target::Direct(path, out) => out.flush().map_err(|error| Failure::Io(path.display().to_string(), error)),
-            Target::File { temporary, path, out, done } => {
-                let mut complete = || {
-                    out.flush()?;
-                    out.get_ref().sync_all()?;
-                    std::fs::rename(&*temporary, &*path)
-                };
-                complete().map_err(|error| Failure::Io(path.display().to_string(), error))?;
-                *done = true;
-                Ok(())
-            }
+        self.flush()?;
+        if let Target::File { temporary, path, out, done } = self {
+            out.get_ref().sync_all()?;
+            std::fs::rename(temporary, path)?;
+            *done = true;
         }
+        Ok(())
     }
 }
 
@@ -254,14 +247,14 @@ impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             Target::Stdout(out) => out.write(bytes),
-            Target::Direct(_, out) | Target::File { out, .. } => out.write(bytes),
+            Target::Direct(out) | Target::File { out, .. } => out.write(bytes),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         match self {
             Target::Stdout(out) => Write::flush(out),
-            Target::Direct(_, out) | Target::File { out, .. } => out.flush(),
+            Target::Direct(out) | Target::File { out, .. } => out.flush(),
         }
     }
 }

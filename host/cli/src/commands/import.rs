@@ -20,7 +20,7 @@ use crate::exit::{self, Failure, Outcome};
 use crate::output::{Output, say};
 
 /// Batches that are being written at one time.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 8;
 
 #[derive(Args)]
 pub(crate) struct Import {
