@@ -110,8 +110,9 @@ pub(crate) fn routes(app: Shared) -> Result<Router> {
 async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
-    let detailed = tracing::enabled!(tracing::Level::DEBUG);
-    let path = detailed.then(|| request.uri().path().to_owned());
+    // To log every request costs more than many requests do: only where it was asked for.
+    let path = tracing::enabled!(tracing::Level::DEBUG).then(|| request.uri().path().to_owned());
+    let namespace = namespace(request.uri().path()).to_owned();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = match app.admit(request.uri(), request.headers()) {
         Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
@@ -122,20 +123,34 @@ async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Respo
         },
         Err(failure) => failure.into_response(),
     };
-    log(&method, route.as_ref(), path.as_deref(), response.status(), begun);
+    log(&method, route.as_ref(), &namespace, path.as_deref(), response.status(), begun);
     response
 }
 
+/// As it stands in the path.
+fn namespace(path: &str) -> &str {
+    path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
+}
+
 /// Never values or tokens; keys, which the path holds, at debug level only.
-fn log(method: &Method, route: Option<&MatchedPath>, path: Option<&str>, status: StatusCode, begun: Instant) {
+fn log(
+    method: &Method,
+    route: Option<&MatchedPath>,
+    namespace: &str,
+    path: Option<&str>,
+    status: StatusCode,
+    begun: Instant,
+) {
+    let status = status.as_u16();
+    if status < 500 && path.is_none() {
+        return;
+    }
     let route = route.map_or("", MatchedPath::as_str);
     let duration_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let status = status.as_u16();
     if status >= 500 {
-        tracing::warn!(%method, route, status, duration_us, "request");
+        tracing::warn!(%method, route, namespace, status, duration_us, "request");
     }
     if let Some(path) = path {
-        let namespace = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
         tracing::debug!(%method, route, namespace, path, status, duration_us, "request");
     }
 }

@@ -5,6 +5,9 @@ use common::{small, start, start_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// Method, path, headers, body; status and code.
+type Row<'a> = (&'a str, String, Vec<(&'a str, &'a str)>, &'a [u8], (u16, &'a str));
+
 const INVALID: (u16, &str) = (400, "invalid-argument");
 
 #[tokio::test]
@@ -15,7 +18,7 @@ async fn requests_that_mean_nothing() {
     let long_namespace = "n".repeat(65);
     let long_pattern = "p".repeat(1025);
     let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
-    let table: Vec<(&str, String, Vec<(&str, &str)>, &[u8], (u16, &str))> = vec![
+    let table: Vec<Row<'_>> = vec![
         // Paths
         ("GET", "/".into(), vec![], b"", (404, "not-found")),
         ("GET", "/v1".into(), vec![], b"", (404, "not-found")),
