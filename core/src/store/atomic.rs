@@ -1,12 +1,9 @@
 //! Compare-and-swap, increment, append: each reads, decides, and writes if nothing came between.
 
-use std::convert::Infallible;
-
 use super::{
     Appended, Core, Counted, Expiry, Item, Numeric, SetOptions, SwapResult,
     core::{check_names, corrupt},
     draft::{Encoded, Times},
-    modify::{Modified, Step},
 };
 use crate::{
     Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, json, key,
@@ -31,20 +28,22 @@ impl<S: Storage, C: Clock> Core<S, C> {
         // A creation needs no read: its guard finds out whether there is something.
         let creation = old.is_none() && !matches!(draft.precondition, Precondition::Version(_));
         let first = creation.then_some(None);
-        let modified = self.modify(namespace, key, now, first, Projection::Value, |seen, now| {
+        let mut there = None;
+        let mut decide = |seen: Option<State>, now| {
             let same = match (&old, &seen) {
                 (None, None) => true,
                 (Some(old), Some(state)) => same(key, old, state)?,
                 _ => false,
             };
-            match same && draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
-                true => Ok(Step::Write(draft.change(seen.as_ref(), now), ())),
-                false => Ok(Step::Done(seen)),
+            if same && draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
+                return Ok(Some(draft.change(seen.as_ref(), now)));
             }
-        });
-        Ok(match modified.await? {
-            Modified::Written(version, ()) => SwapResult::Swapped(version),
-            Modified::Done(seen) => SwapResult::Different(seen),
+            there = seen;
+            Ok(None)
+        };
+        Ok(match self.modify(namespace, key, now, first, Projection::Value, &mut decide).await? {
+            Some(version) => SwapResult::Swapped(version),
+            None => SwapResult::Different(there),
         })
     }
 
@@ -59,7 +58,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
         Value::from(delta).validate()?;
         let now = self.clock.now();
         let times = self.explicit_times(expiry, now)?;
-        let modified = self.modify(namespace, key, now, None, Projection::Value, |seen, now| {
+        let mut value = delta;
+        let mut decide = |seen: Option<State>, now| {
             let (present, seen) = match seen {
                 None => (Numeric::Integer(0), None),
                 Some(state) => {
@@ -67,14 +67,11 @@ impl<S: Storage, C: Clock> Core<S, C> {
                     (numeric(key, &attributes.value_type, value)?, Some(attributes))
                 }
             };
-            let sum = add(key, present, delta)?;
-            let change = self.over(namespace, seen, times, self.encode(sum.into())?, now)?;
-            Ok(Step::<_, Infallible>::Write(change, sum))
-        });
-        match modified.await? {
-            Modified::Written(version, value) => Ok(Counted { value, version }),
-            Modified::Done(never) => match never {},
-        }
+            value = add(key, present, delta)?;
+            self.over(namespace, seen, times, self.encode(value.into())?, now).map(Some)
+        };
+        let version = self.modify(namespace, key, now, None, Projection::Value, &mut decide).await?;
+        Ok(Counted { value, version: version.ok_or_else(unwritten)? })
     }
 
     pub(crate) async fn append(&self, namespace: &str, key: &str, tail: Value, expiry: Expiry) -> Result<Appended> {
@@ -91,7 +88,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
         }
         let now = self.clock.now();
         let times = self.explicit_times(expiry, now)?;
-        let modified = self.modify(namespace, key, now, None, Projection::Value, |seen, now| {
+        let mut size: u64 = 0;
+        let mut decide = |seen: Option<State>, now| {
             let (seen, value) = match seen {
                 None => (None, self.encode(first(&tail))?),
                 Some(state) => {
@@ -100,13 +98,11 @@ impl<S: Storage, C: Clock> Core<S, C> {
                     (Some(attributes), joined)
                 }
             };
-            let size = value.bytes.len() as u64;
-            Ok(Step::<_, Infallible>::Write(self.over(namespace, seen, times, value, now)?, size))
-        });
-        match modified.await? {
-            Modified::Written(version, size) => Ok(Appended { version, size }),
-            Modified::Done(never) => match never {},
-        }
+            size = value.bytes.len() as u64;
+            self.over(namespace, seen, times, value, now).map(Some)
+        };
+        let version = self.modify(namespace, key, now, None, Projection::Value, &mut decide).await?;
+        Ok(Appended { version: version.ok_or_else(unwritten)?, size })
     }
 
     /// The value with the tail at its end.
@@ -166,6 +162,11 @@ impl<S: Storage, C: Clock> Core<S, C> {
         };
         Ok(Change::Put { attributes, value: value.bytes })
     }
+}
+
+/// A decision that always writes was never asked for one that does not.
+fn unwritten() -> Error {
+    Error::Internal("nothing was written".into())
 }
 
 /// A new entry of the tail alone.

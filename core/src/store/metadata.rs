@@ -4,10 +4,9 @@ use super::{
     ChangeResult, Core, Expiry,
     core::{check_names, corrupt},
     draft::Times,
-    modify::{Modified, Step},
 };
 use crate::{
-    Attributes, Clock, Error, MaybeSend, Precondition, Projection, Result, Storage, Timestamp, clock, metadata,
+    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, clock, metadata,
     storage::{Amendment, Change},
 };
 
@@ -22,7 +21,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         check_names(namespace, key)?;
         // Legal or not, whatever is there.
         metadata::canonical(patch)?;
-        self.amend(namespace, key, precondition, self.clock.now(), |attributes: Attributes, now| {
+        self.amend(namespace, key, precondition, self.clock.now(), &mut |attributes: Attributes, now| {
             let merged = metadata::merge(attributes.metadata.as_deref(), patch).map_err(|error| match error {
                 Error::Corrupt(what) => corrupt(key, &what),
                 error => error,
@@ -47,7 +46,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         if let Some(metadata) = &metadata {
             self.check_metadata(metadata)?;
         }
-        self.amend(namespace, key, precondition, self.clock.now(), |attributes, now| {
+        self.amend(namespace, key, precondition, self.clock.now(), &mut |attributes, now| {
             Ok(Amendment { metadata: metadata.clone(), updated_at: now, ..unchanged(attributes) })
         })
         .await
@@ -66,7 +65,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         }
         let now = self.clock.now();
         let times = self.explicit_times(expiry, now)?;
-        self.amend(namespace, key, precondition, now, |attributes: Attributes, now| {
+        self.amend(namespace, key, precondition, now, &mut |attributes: Attributes, now| {
             let Times { expires_at, sliding_ms } = match (times, attributes.sliding_ms) {
                 (Some(times), _) => times,
                 (None, Some(span)) => Times { expires_at: Some(clock::after(now, span)?), sliding_ms: Some(span) },
@@ -84,27 +83,30 @@ impl<S: Storage, C: Clock> Core<S, C> {
         key: &str,
         precondition: Precondition,
         now: Timestamp,
-        mut amend: impl FnMut(Attributes, Timestamp) -> Result<Amendment> + MaybeSend,
+        amend: &mut Amend<'_>,
     ) -> Result<ChangeResult> {
-        let modified = self.modify(namespace, key, now, None, Projection::Attributes, |seen, now| {
+        let mut refusal = ChangeResult::Absent;
+        let mut decide = |seen: Option<State>, now| {
             if !precondition.holds(seen.as_ref().map(|state| &state.version)) {
-                let current = seen.map(|mut state| {
-                    state.value = None;
-                    state
-                });
-                return Ok(Step::Done(ChangeResult::Conflict(current)));
+                refusal = ChangeResult::Conflict(seen.map(|state| State { value: None, ..state }));
+                return Ok(None);
             }
             match seen {
-                None => Ok(Step::Done(ChangeResult::Absent)),
-                Some(state) => Ok(Step::Write(Change::Amend(amend(state.attributes, now)?), ())),
+                None => Ok(None),
+                Some(state) => Ok(Some(Change::Amend(amend(state.attributes, now)?))),
             }
-        });
-        Ok(match modified.await? {
-            Modified::Written(version, ()) => ChangeResult::Written(version),
-            Modified::Done(result) => result,
-        })
+        };
+        let version = self.modify(namespace, key, now, None, Projection::Attributes, &mut decide).await?;
+        Ok(version.map_or(refusal, ChangeResult::Written))
     }
 }
+
+/// What becomes of an entry's attributes.
+#[cfg(not(target_family = "wasm"))]
+type Amend<'a> = dyn FnMut(Attributes, Timestamp) -> Result<Amendment> + Send + 'a;
+/// What becomes of an entry's attributes.
+#[cfg(target_family = "wasm")]
+type Amend<'a> = dyn FnMut(Attributes, Timestamp) -> Result<Amendment> + 'a;
 
 /// All as it is.
 fn unchanged(attributes: Attributes) -> Amendment {

@@ -5,7 +5,7 @@ use super::{
     core::{unfit, verify},
 };
 use crate::{
-    Clock, Error, MaybeSend, Precondition, Projection, Result, State, Storage, Timestamp, Version,
+    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
     storage::{Change, Mutation, Outcome},
 };
 
@@ -14,21 +14,12 @@ const PATIENCE_MS: u64 = 10_000;
 /// Ends the loop where the clock stands still.
 const MAX_TRIES: u32 = 10_000;
 
-/// What is to be done about a state.
-pub(super) enum Step<W, D> {
-    /// Write this, if the state is still the same.
-    Write(Change, W),
-    /// Nothing.
-    Done(D),
-}
-
-/// What was done.
-pub(super) enum Modified<W, D> {
-    /// Written.
-    Written(Version, W),
-    /// Nothing.
-    Done(D),
-}
+/// Looks at a state and says what to write; none: nothing. One type for all, since the loop around it is not small.
+#[cfg(not(target_family = "wasm"))]
+pub(super) type Decide<'a> = dyn FnMut(Option<State>, Timestamp) -> Result<Option<Change>> + Send + 'a;
+/// Looks at a state and says what to write; none: nothing. One type for all, since the loop around it is not small.
+#[cfg(target_family = "wasm")]
+pub(super) type Decide<'a> = dyn FnMut(Option<State>, Timestamp) -> Result<Option<Change>> + 'a;
 
 /// One call's tries.
 pub(super) struct Tries {
@@ -44,18 +35,19 @@ impl Tries {
 }
 
 impl<S: Storage, C: Clock> Core<S, C> {
-    /// Decides over the state of the key and writes, until no rival comes between. Who loses goes on from the state that
-    /// the refusal carried. `first`: what is known to begin with (absent, say), where no read is needed: a wrong guess
-    /// is refused by its guard. `want`: whether the decision needs the value.
-    pub(super) async fn modify<W: MaybeSend, D: MaybeSend>(
+    /// Decides over the state of the key and writes, until no rival comes between: the new version, or none where nothing
+    /// was to be written. Who loses goes on from the state that the refusal carried. `first`: what is known to begin with
+    /// (absent, say), where no read is needed: a wrong guess is refused by its guard. `want`: whether the decision needs
+    /// the value.
+    pub(super) async fn modify(
         &self,
         namespace: &str,
         key: &str,
         now: Timestamp,
         first: Option<Option<State>>,
         want: Projection,
-        mut decide: impl FnMut(Option<State>, Timestamp) -> Result<Step<W, D>> + MaybeSend,
-    ) -> Result<Modified<W, D>> {
+        decide: &mut Decide<'_>,
+    ) -> Result<Option<Version>> {
         let mut tries = Tries::new(now);
         let mut seen = match first {
             Some(seen) => seen,
@@ -66,23 +58,16 @@ impl<S: Storage, C: Clock> Core<S, C> {
                 None => Precondition::Absent,
                 Some(state) => Precondition::Version(state.version.clone()),
             };
-            let (change, written) = match decide(seen, tries.now)? {
-                Step::Write(change, written) => (change, written),
-                Step::Done(done) => return Ok(Modified::Done(done)),
-            };
+            let Some(change) = decide(seen, tries.now)? else { return Ok(None) };
             let mutation = Mutation { key: key.to_owned(), change, precondition };
             seen = match self.write_one(namespace, mutation, tries.now, want).await? {
-                Outcome::Written(version) => return Ok(Modified::Written(version, written)),
+                Outcome::Written(version) => return Ok(Some(version)),
                 Outcome::Conflict(state) => state,
                 Outcome::Absent => None,
                 outcome => return Err(unfit(&outcome)),
             };
             self.again(namespace, key, &mut tries).await?;
-            if let Some(state) = &seen
-                && want == Projection::Value
-            {
-                verify(key, state)?;
-            }
+            verify_wanted(key, seen.as_ref(), want)?;
         }
     }
 
@@ -95,11 +80,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         want: Projection,
     ) -> Result<Option<State>> {
         let state = self.storage.get(namespace, key, now, want == Projection::Value).await?;
-        if let Some(state) = &state
-            && want == Projection::Value
-        {
-            verify(key, state)?;
-        }
+        verify_wanted(key, state.as_ref(), want)?;
         Ok(state)
     }
 
@@ -113,5 +94,12 @@ impl<S: Storage, C: Clock> Core<S, C> {
         }
         self.storage.backoff(namespace, key, tries.count).await;
         Ok(())
+    }
+}
+
+fn verify_wanted(key: &str, state: Option<&State>, want: Projection) -> Result<()> {
+    match state {
+        Some(state) if want == Projection::Value => verify(key, state),
+        _ => Ok(()),
     }
 }

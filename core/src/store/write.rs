@@ -4,10 +4,9 @@ use super::{
     Core, DeleteResult, Item, SetResult,
     core::{check_names, project, unfit},
     draft::Draft,
-    modify::{Modified, Step},
 };
 use crate::{
-    Clock, Precondition, Projection, Result, Storage, Timestamp, key,
+    Clock, Precondition, Projection, Result, State, Storage, Timestamp, key,
     storage::{Change, Mutation, Outcome},
 };
 
@@ -36,15 +35,17 @@ impl<S: Storage, C: Clock> Core<S, C> {
             (Precondition::None, _) | (_, Projection::Key) => Projection::Attributes,
             (_, want) => want,
         };
-        let modified = self.modify(namespace, &draft.key, now, None, want, |seen, now| {
-            match draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
-                true => Ok(Step::Write(draft.change(seen.as_ref(), now), ())),
-                false => Ok(Step::Done(seen)),
+        let mut in_the_way = None;
+        let mut decide = |seen: Option<State>, now| {
+            if draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
+                return Ok(Some(draft.change(seen.as_ref(), now)));
             }
-        });
-        match modified.await? {
-            Modified::Written(version, ()) => Ok(SetResult::Written(version)),
-            Modified::Done(seen) => Ok(SetResult::Conflict(project(&draft.key, seen, draft.on_conflict)?)),
+            in_the_way = seen;
+            Ok(None)
+        };
+        match self.modify(namespace, &draft.key, now, None, want, &mut decide).await? {
+            Some(version) => Ok(SetResult::Written(version)),
+            None => Ok(SetResult::Conflict(project(&draft.key, in_the_way, draft.on_conflict)?)),
         }
     }
 
