@@ -28,7 +28,7 @@ pub(crate) struct Serve {
     /// The form of the log, which goes to stderr; DATAKNOBS_KV_LOG says how much (for example debug)
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// A web page's origin that may use the service, for example https://example.org; may come several times
+    /// A web page's origin that may use the service, for example `https://example.org`; may come several times
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
     /// Without a token: another name than localhost by which requests may come; may come several times
