@@ -6,7 +6,7 @@ use crate::cargo::{build_release, call, program};
 /// Measures what is named, or everything.
 pub(crate) fn bench(names: &[String]) -> Result {
     crate::setup::setup()?;
-    let service = build_release("dataknobs-kv-cli", "dataknobs-kv")?;
-    let bench = build_release("dataknobs-kv-bench", "dataknobs-kv-bench")?;
+    let programs = [("dataknobs-kv-cli", "dataknobs-kv"), ("dataknobs-kv-bench", "dataknobs-kv-bench")];
+    let [service, bench] = build_release(programs)?;
     call(program(&bench.to_string_lossy()).args(names).env("DATAKNOBS_KV_BIN", service))
 }

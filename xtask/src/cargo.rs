@@ -80,9 +80,19 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Builds a binary of the workspace for use, and says where it is.
-pub(crate) fn build_release(package: &str, binary: &str) -> Result<PathBuf> {
-    call(&mut cargo(["build", "--release", "--package", package]))?;
-    let path = target_directory()?.join("release").join(format!("{binary}{}", std::env::consts::EXE_SUFFIX));
-    if path.is_file() { Ok(path) } else { Err(format!("cargo built no {}", path.display())) }
+/// Builds programs of the workspace for use, by package and name, and says where they are.
+///
+/// All in one call: built one by one, packages may ask for other features of what they share, and it is compiled anew.
+pub(crate) fn build_release<const N: usize>(programs: [(&str, &str); N]) -> Result<[PathBuf; N]> {
+    let mut command = cargo(["build", "--release"]);
+    for (package, _) in programs {
+        command.args(["--package", package]);
+    }
+    call(&mut command)?;
+    let folder = target_directory()?.join("release");
+    let paths = programs.map(|(_, name)| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+    match paths.iter().find(|path| !path.is_file()) {
+        None => Ok(paths),
+        Some(missing) => Err(format!("cargo built no {}", missing.display())),
+    }
 }

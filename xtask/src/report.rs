@@ -91,19 +91,6 @@ impl Report {
         false
     }
 
-    /// An outcome that no test binary printed.
-    pub(crate) fn add(&mut self, group: &str, name: &str, passed: bool) {
-        let tally = self.groups.entry(group.to_owned()).or_default();
-        if passed {
-            tally.passed += 1;
-            self.claimed.passed += 1;
-        } else {
-            tally.failed += 1;
-            self.claimed.failed += 1;
-            self.failed.push(format!("{group}: {name}"));
-        }
-    }
-
     /// No more lines will come from the binary that printed last.
     pub(crate) fn finish(&mut self) {
         if let Some(place) = self.unfinished.take() {

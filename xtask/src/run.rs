@@ -8,7 +8,7 @@ use crate::cargo::{build_release, describe};
 /// Builds the command and becomes `dataknobs-kv serve ARGS`.
 pub(crate) fn run(args: &[String]) -> Result {
     crate::setup::setup()?;
-    let binary = build_release("dataknobs-kv-cli", "dataknobs-kv")?;
+    let [binary] = build_release([("dataknobs-kv-cli", "dataknobs-kv")])?;
     let mut command = Command::new(&binary);
     command.arg("serve").args(args);
     eprintln!("$ {}", describe(&command));

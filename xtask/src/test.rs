@@ -5,18 +5,15 @@ use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::Result;
-use crate::cargo::{cargo, describe, metadata};
+use crate::cargo::{cargo, describe};
 use crate::report::Report;
 
-/// Runs tests, doctests and examples; with arguments only what they make of `cargo test`.
+/// Runs tests, doctests and the examples that are tests; with arguments only what they make of `cargo test`.
 pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
     crate::setup::setup()?;
     let began = Instant::now();
     let mut report = Report::default();
     let mut good = cargo_test(args, &mut report)?;
-    if good && args.is_empty() {
-        run_examples(&mut report)?;
-    }
     good &= report.passed();
     println!("\n{}", report.summary());
     println!("{} in {} s", if good { "passed" } else { "FAILED" }, began.elapsed().as_secs());
@@ -55,26 +52,4 @@ fn cargo_test(args: &[String], report: &mut Report) -> Result<bool> {
         report.finish();
     }
     Ok(status.success())
-}
-
-/// Each example of the workspace, to its end.
-fn run_examples(report: &mut Report) -> Result {
-    let metadata = metadata(false)?;
-    for package in metadata["packages"].as_array().into_iter().flatten() {
-        let Some(package_name) = package["name"].as_str() else { continue };
-        for target in package["targets"].as_array().into_iter().flatten() {
-            let kinds = target["kind"].as_array();
-            let is_example = kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "example"));
-            let (true, Some(name)) = (is_example, target["name"].as_str()) else { continue };
-            let mut command = cargo(["run", "--quiet", "--package", package_name, "--example", name]);
-            let output = command.stdin(Stdio::null()).output();
-            let output = output.map_err(|e| format!("cannot start `{}`: {e}", describe(&command)))?;
-            report.add("examples", &format!("{package_name}/{name}"), output.status.success());
-            if !output.status.success() {
-                println!("$ {}\n{}", describe(&command), String::from_utf8_lossy(&output.stdout));
-                println!("{}", String::from_utf8_lossy(&output.stderr));
-            }
-        }
-    }
-    Ok(())
 }
