@@ -50,7 +50,8 @@ pub trait Store: MaybeSync {
     /// Sets one entry.
     async fn set(&self, namespace: &str, item: Item) -> Result<SetResult>;
 
-    /// One result per item, in order; not atomic as a whole. A key that comes twice is `invalid-argument`.
+    /// One result per item, in order; not atomic as a whole. A key that comes twice is `invalid-argument`. The values that
+    /// conflicts carry are bounded too, at some 8 MiB together: past that a state comes without its value.
     async fn set_many(&self, namespace: &str, items: Vec<Item>) -> Result<Vec<Result<SetResult>>>;
 
     /// Removes one entry.
@@ -112,7 +113,8 @@ pub trait Store: MaybeSync {
         precondition: Precondition,
     ) -> Result<ChangeResult>;
 
-    /// In key order; `limit` (1 to [`MAX_PAGE`]) bounds what is answered.
+    /// In key order; `limit` (1 to [`MAX_PAGE`]) bounds what is answered. A damaged value is `corrupt`, naming its key, for
+    /// a listing with values; other listings go on.
     async fn list_entries(
         &self,
         namespace: &str,
@@ -125,7 +127,8 @@ pub trait Store: MaybeSync {
     /// Counts matches; `limit` bounds the entries looked at in one call.
     async fn count(&self, namespace: &str, query: &Query, cursor: Option<&str>, limit: u32) -> Result<Progress>;
 
-    /// Removes matches; `limit` bounds the entries looked at in one call.
+    /// Removes matches; `limit` bounds the entries looked at in one call. With a metadata query, what is written meanwhile
+    /// is looked at again, and left if it no longer matches or changes at each of twenty looks.
     async fn delete_matching(
         &self,
         namespace: &str,
