@@ -106,7 +106,7 @@ async fn automatic_cleanup() {
     assert_eq!((stats.rounds, stats.removed), (2, 2));
     assert_eq!(store.cleanup_expired_everywhere().await.unwrap(), 0);
     let other_handle = store.clone();
-    store.close().await;
+    tokio::time::timeout(Duration::from_secs(600), store.close()).await.expect("the task ends when it is told");
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(other_handle.cleanup_stats().unwrap().rounds, 2, "stopped for all clones");
 }
