@@ -23,9 +23,15 @@ impl Version {
     }
 
     /// A version from a storage, which answers for its form.
-    #[cfg(feature = "component")]
+    #[cfg(any(feature = "component", test))]
     pub(crate) fn trusted(text: String) -> Self {
         Version(text)
+    }
+
+    /// As it is kept.
+    #[cfg(any(feature = "component", test))]
+    pub(crate) fn text(&self) -> &String {
+        &self.0
     }
 
     /// The version that 128 random bits stand for: 32 hexadecimal digits.

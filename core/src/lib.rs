@@ -20,7 +20,7 @@
 )]
 
 pub mod clock;
-#[cfg(feature = "component")]
+#[cfg(any(feature = "component", test))]
 mod component;
 pub mod entry;
 pub mod error;

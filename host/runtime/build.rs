@@ -5,10 +5,15 @@
 //! mapped away, so that equal sources give equal bytes.
 
 use std::{
-    env, fs,
+    env,
+    error::Error,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use wit_component::{ComponentEncoder, StringEncoding};
+use wit_parser::Resolve;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -34,28 +39,34 @@ fn build() -> Result<(), String> {
     check_target()?;
     let out = PathBuf::from(variable("OUT_DIR")?);
     let module = compile(&root, &target_dir(&out))?;
-    let bytes = fs::read(&module).map_err(|e| format!("{}: {e}", module.display()))?;
-    let component = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(&bytes)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|e| format!("the core is no component: {e:#}"))?;
+    let module = fs::read(&module).map_err(|e| format!("{}: {e}", module.display()))?;
+    let component = componentize(module, &root.join("wit")).map_err(|e| format!("the core is no component: {e:#}"))?;
     if component.len() > LIMIT {
         return Err(format!("the component has {} bytes, over its limit of {LIMIT}", component.len()));
     }
     fs::write(out.join("component.wasm"), &component).map_err(|e| format!("component.wasm: {e}"))
 }
 
+/// Writes into the module which world it is made for, and makes a component of it: names and signatures must fit.
+fn componentize(mut module: Vec<u8>, wit: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(wit)?;
+    let world = resolve.select_world(&[package], Some("kv"))?;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    Ok(ComponentEncoder::default().validate(true).module(&module)?.encode()?)
+}
+
 /// Cargo's own message about a missing target is long and does not say what to do.
 fn check_target() -> Result<(), String> {
-    let output = Command::new(variable("RUSTC")?)
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .map_err(|e| format!("rustc: {e}"))?;
-    if !Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir() {
+    if !Path::new(&rustc(&["--print", "target-libdir", "--target", TARGET])?).is_dir() {
         return Err(format!("the WebAssembly target is missing; this adds it: rustup target add {TARGET}"));
     }
     Ok(())
+}
+
+fn rustc(args: &[&str]) -> Result<String, String> {
+    let output = Command::new(variable("RUSTC")?).args(args).output().map_err(|e| format!("rustc: {e}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// Shared by all profiles where the outer target directory can be told, so that the core is built once.
@@ -67,6 +78,11 @@ fn target_dir(out: &Path) -> PathBuf {
 fn compile(root: &Path, target_dir: &Path) -> Result<PathBuf, String> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     let mut flags = vec![format!("--remap-path-prefix={}=/dataknobs-kv", root.display())];
+    // Where the toolchain has its sources, the compiler names them by their place here, else by the toolchain's commit.
+    let (sysroot, version) = (rustc(&["--print", "sysroot"])?, rustc(&["-vV"])?);
+    let commit = version.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or("unknown");
+    let sources = Path::new(&sysroot).join("lib/rustlib/src/rust");
+    flags.push(format!("--remap-path-prefix={}=/rustc/{commit}", sources.display()));
     if let Some(home) = cargo_home {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
