@@ -46,10 +46,14 @@ pub enum Need {
     KeepExpiry,
     /// Values of every type, as given (content types and custom types included).
     AllTypes,
+    /// JSON values that are no object or array, beside the types of their own.
+    JsonScalars,
     /// Input that does not reach every runner as it is: control characters, empty keys.
     RawInput,
     /// Keys listed with attributes or values.
     Projections,
+    /// A hundred thousand keys without much ado.
+    Volume,
     /// Backend: transactions of a thousand parts.
     Atomic,
     /// Backend: single writes only.

@@ -8,7 +8,7 @@ use dataknobs_kv_conformance::run::runtime;
 
 #[test]
 fn native_core_on_memory() {
-    random_operations(&runtime(), 400, "tests/model.seeds", async || harness(memory()));
+    random_operations(&runtime(), 1500, "tests/model.seeds", async || harness(memory()));
 }
 
 #[test]

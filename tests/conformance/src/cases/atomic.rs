@@ -15,7 +15,7 @@ cases! {
     edges_of_integers: [A2, E4];
     edges_of_numbers: [A2, E4];
     deltas_are_finite: [A2] [RawInput];
-    only_numbers_count: [A3, E4] [AllTypes];
+    only_numbers_count: [A3, E4] [AllTypes, JsonScalars];
     stored_as_numbers_are: [A1, V3, V4];
     a_counter_is_a_value: [A1, C7];
     appends_text: [A4];
@@ -23,7 +23,7 @@ cases! {
     appends_to_nothing: [A4, A5];
     appends_elements: [A5];
     appends_to_odd_arrays: [A5];
-    refuses_to_mix: [A5, E4] [AllTypes];
+    refuses_to_mix: [A5, E4] [AllTypes, JsonScalars];
     refuses_bad_tails: [A5, V5, E4];
     appended_depth_is_bounded: [A5, V5, Z1];
     keep_the_rest: [A7, T3] [AllTypes];

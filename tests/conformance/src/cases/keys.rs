@@ -8,6 +8,7 @@ use crate::harness::{item, refused, refused_for, written};
 
 cases! {
     "keys";
+    vectors: [K1, K2, K3, K5, K6];
     every_printable_character: [K2, K3, K4];
     separators_of_others_stay_apart: [K4, D15];
     prefixes_are_other_keys: [K4, D15];
@@ -32,6 +33,31 @@ cases! {
     transactions_refuse_a_bad_key: [K7, X6] [Transact, Atomic];
     the_message_names_the_key: [K7, E2];
     wildcards_in_keys_are_text: [K2, D15];
+}
+
+async fn vectors(h: Harness) {
+    let file: serde_json::Value =
+        serde_json::from_str(include_str!("../../../vectors/keys.json")).expect("the vectors are JSON");
+    let texts = |json: &serde_json::Value| -> Vec<String> {
+        json.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    for valid in file["valid"].as_array().unwrap() {
+        let (name, segments) = (valid["key"].as_str().unwrap(), texts(&valid["segments"]));
+        assert_eq!(key::split(name).unwrap(), segments, "{name:?}");
+        assert_eq!(key::join(&segments).unwrap(), name, "{segments:?}");
+        h.put(name, name).await;
+        h.expect(name, name).await;
+    }
+    for invalid in texts(&file["invalid"]) {
+        refused_for(key::validate(&invalid), "invalid-argument", &invalid);
+    }
+    for segments in file["unjoinable"].as_array().unwrap() {
+        refused_for(key::join(texts(segments)), "invalid-argument", &segments.to_string());
+    }
+    let ordered = texts(&file["ordered"]);
+    let other = h.beside(format!("{}-ordered", h.namespace));
+    other.put_all(ordered.iter().rev().map(|key| item(key, 1)).collect()).await;
+    assert_eq!(other.keys("**").await, ordered);
 }
 
 async fn every_printable_character(h: Harness) {

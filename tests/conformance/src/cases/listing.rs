@@ -30,6 +30,7 @@ cases! {
     deletes_what_matches_only: [L9];
     deletes_in_parts: [L9] [Paging];
     deletes_the_last_ten_of_thousands: [L9, Z2] [Batches];
+    a_hundred_thousand: [L1, L8, L9, Z2] [Batches, Volume];
     deletes_every_shape_of_pattern: [L9, P5];
     expired_entries_do_not_show: [T1, L8, L9, D1];
     thousands_in_one_page: [L1, L2, Z1] [Batches];
@@ -368,6 +369,20 @@ async fn deletes_the_last_ten_of_thousands(h: Harness) {
     assert_eq!(h.delete_matching(&Query::pattern("**.end"), 1000).await, 10);
     assert_eq!(h.count(&Query::pattern("**"), MAX_PAGE).await, count as u64 - 10);
     assert_eq!(h.delete_matching(&Query::pattern("k.**"), MAX_PAGE).await, count as u64 - 10);
+}
+
+async fn a_hundred_thousand(h: Harness) {
+    const COUNT: u64 = 100_000;
+    let key = |at: u64| format!("k.{}.{at:06}", if at >= COUNT - 10 { "y" } else { "x" });
+    for from in (0..COUNT).step_by(1000) {
+        h.put_all((from..from + 1000).map(|at| item(&key(at), 1)).collect()).await;
+    }
+    assert_eq!(h.count(&Query::pattern("k.**"), MAX_PAGE).await, COUNT);
+    assert_eq!(names(h.list(&Query::pattern("k.y.*"), 100, Projection::Key).await).len(), 10);
+    assert_eq!(h.delete_matching(&Query::pattern("**.y.*"), MAX_PAGE).await, 10, "the last ten of all");
+    assert_eq!(h.list(&Query::pattern("**"), MAX_PAGE, Projection::Key).await.len() as u64, COUNT - 10);
+    assert_eq!(h.delete_matching(&Query::pattern("k.**"), MAX_PAGE).await, COUNT - 10);
+    assert!(h.keys("**").await.is_empty());
 }
 
 async fn deletes_every_shape_of_pattern(h: Harness) {

@@ -22,8 +22,8 @@ cases! {
     page_limits: [N4, Z1] [Paging];
     clear_takes_one_only: [N5, D11] [Clear];
     clear_takes_what_has_expired: [N5, N4, D11] [Clear];
-    clear_keeps_to_its_limit: [N5, D11] [Clear];
-    clear_refuses_bad_limits: [N5, Z1] [Clear];
+    clear_keeps_to_its_limit: [N5, D11] [Clear, Paging];
+    clear_refuses_bad_limits: [N5, Z1] [Clear, Paging];
     a_cleared_one_is_as_new: [N5, N3, C2] [Clear];
 }
 

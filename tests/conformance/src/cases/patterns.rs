@@ -1,7 +1,7 @@
 //! Patterns: the grammar over stored keys, malformed and hostile ones.
 
-use dataknobs_kv_core::Projection;
 use dataknobs_kv_core::store::Query;
+use dataknobs_kv_core::{Pattern, Projection};
 
 use crate::Harness;
 use crate::harness::{item, refused_for};
@@ -65,6 +65,13 @@ async fn vectors(h: Harness) {
     let keys: Vec<String> = if h.slow { keys.into_iter().step_by(4).collect() } else { keys };
     h.put_all(keys.iter().map(|key| item(key, 1)).collect()).await;
     for vector in vectors {
+        let pattern = Pattern::parse(&vector.pattern).unwrap_or_else(|error| panic!("{:?}: {error}", vector.pattern));
+        for key in &vector.matches {
+            assert!(pattern.matches(key), "{:?} matches {key:?}", vector.pattern);
+        }
+        for key in &vector.misses {
+            assert!(!pattern.matches(key), "{:?} does not match {key:?}", vector.pattern);
+        }
         let found = h.keys(&vector.pattern).await;
         for key in vector.matches.iter().filter(|key| keys.contains(key)) {
             assert!(found.contains(key), "{:?} matches {key:?}", vector.pattern);

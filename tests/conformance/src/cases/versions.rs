@@ -24,7 +24,7 @@ cases! {
     set_if_absent: [C5, C6];
     set_if_version: [C5, C6];
     delete_if_version: [C5, C6];
-    delete_if_absent: [C5, C6];
+    delete_if_absent: [C5, C6] [ChangeGuards];
     an_unknown_version_never_wins: [C5, E3];
     a_conflict_carries_as_much_as_asked: [C6] [Conflicts];
     a_conflict_with_nothing: [C6];
@@ -33,7 +33,7 @@ cases! {
     swap_of_text: [C7];
     swap_from_nothing: [C7];
     swap_to_the_same: [C7, C1];
-    swap_compares_types: [C7] [AllTypes];
+    swap_compares_types: [C7] [AllTypes, JsonScalars];
     swap_of_every_type: [C7] [AllTypes];
     swap_of_numbers: [C7];
     swap_of_json_by_meaning: [C7];
@@ -248,7 +248,7 @@ async fn swap_of_text(h: Harness) {
     assert_eq!(h.entry("version").await.version, version);
     different(h.swap("version", Some("1.0.0".into()), "1.2.0").await);
     h.expect("version", "1.1.0").await;
-    for near in ["1.1.0 ", " 1.1.0", "1.1.", "1.1.00", "1.1.0\0", ""] {
+    for near in ["1.1.0 ", " 1.1.0", "1.1.", "1.1.00", "1.1.0\u{200b}", ""] {
         different(h.swap("version", Some(near.into()), "x").await);
     }
 }
@@ -299,8 +299,8 @@ async fn swap_compares_types(h: Harness) {
 
 async fn swap_of_every_type(h: Harness) {
     for (old, near) in [
-        (Value::from(""), Value::from("\0")),
-        (Value::from(b"\xff\x00"), Value::from(b"\xff")),
+        (Value::from(""), Value::from(" ")),
+        (Value::from(b"\xff\x01"), Value::from(b"\xff")),
         (Value::Integer(i64::MIN), Value::Integer(i64::MIN + 1)),
         (Value::Number(0.1), Value::Number(0.1 + f64::EPSILON)),
         (Value::Boolean(false), Value::Boolean(true)),

@@ -1,0 +1,35 @@
+//! The suite wherever a store can be had: the component, the service, the command line.
+//!
+//! Filters work as usual: `cargo test -p dataknobs-kv-end-to-end --test conformance -- http::`.
+
+mod cli;
+mod clock;
+mod component;
+mod http;
+
+use std::sync::Arc;
+
+use dataknobs_kv_conformance::{Runner, all, run};
+use libtest_mimic::Arguments;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let runtime = run::runtime();
+    // A service is not started for cases that are filtered out.
+    let wanted = |name: &str| match &arguments.filter {
+        None => true,
+        Some(filter) => all().any(|case| format!("{name}::{}", case.path()).contains(filter)),
+    };
+    let makers: [(&str, fn() -> Arc<dyn Runner>); 4] = [
+        ("component-memory", || Arc::new(component::Component::on_memory())),
+        ("component-redb", || Arc::new(component::Component::on_redb())),
+        ("http", || Arc::new(http::Http::start())),
+        ("cli", || Arc::new(cli::Cli::new())),
+    ];
+    let mut failed = false;
+    for (_, make) in makers.into_iter().filter(|(name, _)| wanted(name)) {
+        let runner = runtime.block_on(async { make() });
+        failed |= run(&arguments, runner, runtime.clone()).has_failed();
+    }
+    std::process::exit(if failed { 101 } else { 0 });
+}
