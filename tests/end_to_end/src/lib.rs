@@ -1,1 +1,10 @@
 //! The suite over every runner, and the product as its users meet it.
+
+mod binary;
+
+pub use binary::{binary, cache};
+
+/// The Rust that the README shows is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
