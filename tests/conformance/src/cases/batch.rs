@@ -1,6 +1,6 @@
 //! Many items in one call.
 
-use dataknobs_kv_core::store::{DeleteResult, Expiry, Item, SetOptions, SetResult};
+use dataknobs_kv_core::store::{DeleteResult, Expiry, Item, Query, SetOptions, SetResult};
 use dataknobs_kv_core::{Precondition, Projection, Value, Version};
 
 use crate::Harness;
@@ -21,6 +21,7 @@ cases! {
     each_fails_for_itself: [B2, E4] [Batches, RawInput];
     each_with_its_options: [B1, M1, T4] [Batches, AllTypes];
     large_values_come_in_parts: [B5, Z2] [Batches];
+    largest_values_come_one_by_one: [B5, Z2, V8] [Batches, BoundedValues];
     versions_of_a_batch_differ: [B1, C1, C2] [Batches];
     a_bad_namespace_refuses_the_whole: [N1, B2] [Batches];
     every_type_in_one_call: [B1, V1] [Batches, AllTypes];
@@ -231,6 +232,35 @@ async fn large_values_come_in_parts(h: Harness) {
     }
     assert!(calls <= 20);
     assert_eq!(h.store.get_many(&h.namespace, &keys, false).await.unwrap().len(), 20);
+}
+
+async fn largest_values_come_one_by_one(h: Harness) {
+    let size = usize::try_from(h.capabilities.max_value_bytes).expect("a size that fits");
+    let keys = keys(3);
+    for (at, key) in keys.iter().enumerate() {
+        h.put(key, vec![at as u8; size]).await;
+    }
+    let mut at = 0;
+    while at < keys.len() {
+        let results = h.store.get_many(&h.namespace, &keys[at..], true).await.unwrap();
+        assert!(!results.is_empty(), "at least one");
+        for result in results {
+            let value = result.unwrap().expect("there").value.expect("asked for");
+            assert!(value.len() == size && value[size - 1] == at as u8, "entry {at}");
+            at += 1;
+        }
+    }
+    let (mut seen, mut cursor) = (0, None);
+    loop {
+        let query = Query::pattern("**");
+        let page = h.store.list_entries(&h.namespace, &query, cursor.as_deref(), 100, Projection::Value).await.unwrap();
+        seen += page.entries.len();
+        match page.cursor {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 3);
 }
 
 async fn versions_of_a_batch_differ(h: Harness) {

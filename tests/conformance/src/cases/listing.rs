@@ -20,6 +20,7 @@ cases! {
     damaged_cursors_are_refused: [L4, E3] [Paging];
     projections: [L5] [Projections];
     own_writes_are_seen: [L6, D8];
+    two_handles_see_each_other: [L6, D15] [Over];
     by_metadata: [L7] [Query];
     by_metadata_as_json: [L7, M4] [Query];
     by_metadata_and_pattern: [L7, L8, L9] [Query];
@@ -235,6 +236,21 @@ async fn own_writes_are_seen(h: Harness) {
     }
     h.delete("k.00").await;
     assert!(!h.keys("k.*").await.contains(&"k.00".to_owned()));
+}
+
+async fn two_handles_see_each_other(h: Harness) {
+    let other = h.over(|storage| storage);
+    h.put("mine", 1).await;
+    other.expect("mine", 1).await;
+    other.put("theirs", 2).await;
+    h.expect("theirs", 2).await;
+    assert_eq!(h.keys("**").await, ["mine", "theirs"]);
+    let page = h.store.list_entries(&h.namespace, &Query::pattern("**"), None, 1, Projection::Key).await.unwrap();
+    let cursor = page.cursor.expect("there is more");
+    let next = other.store.list_entries(&h.namespace, &Query::pattern("**"), Some(&cursor), 1, Projection::Key).await;
+    assert_eq!(names(next.expect("any handle goes on").entries), ["theirs"]);
+    assert_eq!(other.delete("mine").await, DeleteResult::Deleted);
+    h.expect_absent("mine").await;
 }
 
 fn holding(metadata: &str) -> Query {

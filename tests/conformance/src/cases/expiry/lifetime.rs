@@ -1,16 +1,13 @@
-//! Expiry: to the millisecond, in every function.
-
-use std::sync::Arc;
-
-use dataknobs_kv_core::store::{ChangeResult, DeleteResult, Expiry, Item, Query, SetOptions};
-use dataknobs_kv_core::{MAX_TIMESTAMP, Precondition, Projection, Value};
+//! How long an entry lives: spans, instants, touch and persist.
 
 use crate::Harness;
 use crate::harness::{
-    changed, conflict, different, expiring, item, only_if, refused, refused_for, swapped, together, with_metadata,
-    written,
+    changed, conflict, different, expiring, item, only_if, refused, refused_for, swapped, with_metadata, written,
 };
 use crate::wrap::DefaultTtl;
+use dataknobs_kv_core::store::{ChangeResult, DeleteResult, Expiry, Item, Query, SetOptions};
+use dataknobs_kv_core::{MAX_TIMESTAMP, Precondition, Projection, Value};
+use std::sync::Arc;
 
 cases! {
     "expiry";
@@ -34,24 +31,8 @@ cases! {
     touch_of_nothing: [T5];
     touch_says_how: [T5] [KeepExpiry];
     guarded_touch: [T5, C5, C6] [ChangeGuards];
-    sliding_starts_anew: [T6] [SlidingExpiry, Sliding];
-    sliding_needs_an_eighth: [T6] [SlidingExpiry, Sliding];
-    sliding_keeps_the_version: [T6, C1] [SlidingExpiry, Sliding];
-    sliding_ignores_other_reads: [T6] [SlidingExpiry, Sliding, Batches];
-    sliding_ends: [T6, T1] [SlidingExpiry, Sliding];
-    sliding_is_kept_by_changes: [T6] [SlidingExpiry, Sliding];
-    sliding_stops_at_the_end_of_time: [T6, T4] [SlidingExpiry, Sliding];
-    sliding_readers_and_a_writer: [T6, C5] [SlidingExpiry, Sliding, Concurrent, Over];
-    sliding_is_refused_where_it_cannot_be: [T6, S2, E4] [SlidingExpiry, NotSliding];
     writing_over_is_a_creation: [T7, M7, D1];
     deleting_is_absent: [T7, D1];
-    cleanup_removes_what_has_expired: [T8];
-    cleanup_leaves_what_was_renewed: [T8];
-    cleanup_keeps_to_its_limit: [T8] [Paging];
-    cleanup_of_one_namespace: [T8, N2];
-    cleanup_of_all: [T8];
-    cleanup_of_thousands: [T8, Z2] [Batches];
-    cleanup_changes_no_answer: [T8];
     default_of_a_namespace: [T9, T2] [Over];
     default_gives_way: [T9] [Over];
 }
@@ -365,136 +346,6 @@ async fn guarded_touch(h: Harness) {
     assert_eq!(h.entry("k").await.version, second);
 }
 
-async fn sliding_starts_anew(h: Harness) {
-    let start = h.clock.now();
-    written(h.set("k", 1, expiring(Expiry::Sliding(800))).await);
-    let attributes = h.entry("k").await.attributes;
-    assert_eq!((attributes.expires_at, attributes.sliding_ms), (Some(start + 800), Some(800)));
-    for _ in 0..5 {
-        h.clock.advance(700);
-        h.expect("k", 1).await;
-        let expires_at = h.describe("k").await.expect("it was read").attributes.expires_at;
-        assert_eq!(expires_at, Some(h.clock.now() + 800));
-    }
-}
-
-async fn sliding_needs_an_eighth(h: Harness) {
-    let start = h.clock.now();
-    written(h.set("k", 1, expiring(Expiry::Sliding(800))).await);
-    h.clock.advance(99);
-    h.expect("k", 1).await;
-    assert_eq!(h.describe("k").await.expect("there").attributes.expires_at, Some(start + 800));
-    h.clock.advance(1);
-    h.expect("k", 1).await;
-    assert_eq!(h.describe("k").await.expect("there").attributes.expires_at, Some(start + 900));
-    written(h.set("short", 1, expiring(Expiry::Sliding(1))).await);
-    h.expect("short", 1).await;
-    h.clock.advance(1);
-    h.expect_absent("short").await;
-}
-
-async fn sliding_keeps_the_version(h: Harness) {
-    let version = written(h.set("k", 1, expiring(Expiry::Sliding(800))).await);
-    let updated = h.entry("k").await.attributes.updated_at;
-    h.clock.advance(400);
-    assert_eq!(h.entry("k").await.version, version);
-    let state = h.describe("k").await.expect("there");
-    assert_eq!((state.version, state.attributes.updated_at), (version.clone(), updated));
-    written(h.set("k", 2, only_if(Precondition::Version(version))).await);
-}
-
-async fn sliding_ignores_other_reads(h: Harness) {
-    let expires_at = Some(h.clock.now() + 800);
-    written(h.set("k", 1, expiring(Expiry::Sliding(800))).await);
-    h.clock.advance(500);
-    h.describe("k").await;
-    h.list(&Query::pattern("**"), 10, Projection::Value).await;
-    h.store.get_many(&h.namespace, &["k".into()], false).await.unwrap();
-    h.count(&Query::pattern("k"), 10).await;
-    assert_eq!(h.describe("k").await.expect("there").attributes.expires_at, expires_at);
-    h.store.get_many(&h.namespace, &["k".into()], true).await.unwrap();
-    assert_eq!(
-        h.describe("k").await.expect("there").attributes.expires_at,
-        Some(h.clock.now() + 800),
-        "values were read"
-    );
-}
-
-async fn sliding_ends(h: Harness) {
-    written(h.set("k", 1, expiring(Expiry::Sliding(800))).await);
-    h.clock.advance(800);
-    h.expect_absent("k").await;
-    h.clock.advance(10);
-    assert_eq!(h.increment("k", 1).await.unwrap().value, dataknobs_kv_core::store::Numeric::Integer(1));
-    assert_eq!(h.entry("k").await.attributes.sliding_ms, None);
-    h.put("k", 1).await;
-    changed(h.set_expiry("k", Expiry::Sliding(80)).await);
-    changed(h.set_expiry("k", Expiry::After(80)).await);
-    assert_eq!(h.entry("k").await.attributes.sliding_ms, None, "another expiry ends the sliding");
-}
-
-async fn sliding_is_kept_by_changes(h: Harness) {
-    for (key, value) in
-        [("count", Value::Integer(1)), ("log", Value::from("x")), ("meta", Value::Null), ("touch", Value::Null)]
-    {
-        written(h.set(key, value, expiring(Expiry::Sliding(800))).await);
-    }
-    let expires_at = Some(h.clock.now() + 800);
-    h.clock.advance(300);
-    h.increment("count", 1).await.unwrap();
-    h.store.append(&h.namespace, "log", "y".into(), Expiry::Keep).await.unwrap();
-    changed(h.update_metadata("meta", "{\"a\":1}").await);
-    changed(h.set_expiry("touch", Expiry::Keep).await);
-    for (key, expires_at) in
-        [("count", expires_at), ("log", expires_at), ("meta", expires_at), ("touch", Some(h.clock.now() + 800))]
-    {
-        let attributes = h.describe(key).await.expect("there").attributes;
-        assert_eq!((attributes.expires_at, attributes.sliding_ms), (expires_at, Some(800)), "{key}");
-    }
-}
-
-async fn sliding_stops_at_the_end_of_time(h: Harness) {
-    h.clock.set(MAX_TIMESTAMP - 1000);
-    written(h.set("k", 1, expiring(Expiry::Sliding(900))).await);
-    h.clock.advance(500);
-    h.expect("k", 1).await;
-    let expires_at = h.describe("k").await.expect("there").attributes.expires_at.expect("an end");
-    assert!(expires_at <= MAX_TIMESTAMP && expires_at > h.clock.now(), "{expires_at}");
-}
-
-async fn sliding_readers_and_a_writer(h: Harness) {
-    let mut version = written(h.set("k", 0_i64, expiring(Expiry::Sliding(1000))).await);
-    for round in 1..=10_i64 {
-        h.clock.advance(200);
-        let options =
-            SetOptions { precondition: Precondition::Version(version.clone()), ..expiring(Expiry::Sliding(1000)) };
-        let mut tasks: Vec<crate::harness::Task<Option<dataknobs_kv_core::store::SetResult>>> = Vec::new();
-        for at in 0..20 {
-            let (store, namespace) = (h.store.clone(), h.namespace.clone());
-            let item = Item { key: "k".into(), value: round.into(), options: options.clone() };
-            tasks.push(Box::pin(async move {
-                if at == 10 {
-                    return Some(store.set(&namespace, item).await.expect("a set"));
-                }
-                assert!(store.get(&namespace, "k").await.expect("a read").is_some());
-                None
-            }));
-        }
-        let mut results = together(tasks).await.into_iter().flatten();
-        version = written(Ok(results.next().expect("the writer's")));
-        let expires_at = h.describe("k").await.expect("there").attributes.expires_at;
-        assert_eq!(expires_at, Some(h.clock.now() + 1000), "no reader moves it back");
-    }
-}
-
-async fn sliding_is_refused_where_it_cannot_be(h: Harness) {
-    h.put("k", "old").await;
-    refused(h.set("k", 1, expiring(Expiry::Sliding(100))).await, "unsupported");
-    refused(h.set_expiry("k", Expiry::Sliding(100)).await, "unsupported");
-    h.expect("k", "old").await;
-    written(h.set("k", 1, expiring(Expiry::After(100))).await);
-}
-
 async fn writing_over_is_a_creation(h: Harness) {
     let options = SetOptions { expiry: Expiry::After(10), content_type: None, ..with_metadata("{\"old\":1}") };
     let old = written(h.set("k", 1, options).await);
@@ -513,110 +364,6 @@ async fn deleting_is_absent(h: Harness) {
     let guarded = h.store.delete(&h.namespace, "k", Precondition::Version(version), Projection::Value).await;
     assert!(matches!(guarded, Ok(DeleteResult::Conflict(None) | DeleteResult::Absent)), "{guarded:?}");
     h.expect_absent("k").await;
-}
-
-async fn clean(h: &Harness, namespace: Option<&str>) -> u32 {
-    let mut count = 0;
-    for _ in 0..10_000 {
-        let cleaned = h.store.cleanup_expired(namespace, 1000).await.expect("a clean-up");
-        count += cleaned.count;
-        if !cleaned.more {
-            return count;
-        }
-    }
-    panic!("a clean-up without end");
-}
-
-async fn cleanup_removes_what_has_expired(h: Harness) {
-    for (key, span) in [("a", 10), ("b", 10), ("c", 11), ("d", 1000)] {
-        written(h.set(key, 1, expiring(Expiry::After(span))).await);
-    }
-    h.put("e", 1).await;
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 0);
-    h.clock.advance(10);
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 2);
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 0);
-    h.clock.advance(1);
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 1);
-    assert_eq!(h.keys("**").await, ["d", "e"]);
-    h.expect("d", 1).await;
-}
-
-async fn cleanup_leaves_what_was_renewed(h: Harness) {
-    for key in ["touched", "persisted", "rewritten", "deleted", "gone"] {
-        written(h.set(key, 1, expiring(Expiry::After(10))).await);
-    }
-    changed(h.set_expiry("touched", Expiry::After(1000)).await);
-    changed(h.set_expiry("persisted", Expiry::Never).await);
-    h.delete("deleted").await;
-    h.clock.advance(10);
-    h.put("rewritten", 2).await;
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 1);
-    assert_eq!(h.keys("**").await, ["persisted", "rewritten", "touched"]);
-    h.clock.advance(10_000);
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 1);
-    assert_eq!(h.keys("**").await, ["persisted", "rewritten"]);
-}
-
-async fn cleanup_keeps_to_its_limit(h: Harness) {
-    for at in 0..7 {
-        written(h.set(&format!("k{at}"), 1, expiring(Expiry::After(10))).await);
-    }
-    h.clock.advance(10);
-    let first = h.store.cleanup_expired(Some(&h.namespace), 3).await.unwrap();
-    assert!(first.count <= 3 && first.more, "{first:?}");
-    assert_eq!(first.count + clean(&h, Some(&h.namespace)).await, 7);
-    for limit in [0, 10_001] {
-        refused(h.store.cleanup_expired(Some(&h.namespace), limit).await, "invalid-argument");
-    }
-}
-
-async fn cleanup_of_one_namespace(h: Harness) {
-    let others = ["x", ".a", "~"].map(|suffix| h.beside(format!("{}{suffix}", h.namespace)));
-    for space in others.iter().chain([&h]) {
-        written(space.set("k", 1, expiring(Expiry::After(10))).await);
-    }
-    h.clock.advance(10);
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 1);
-    for space in &others {
-        assert_eq!(clean(&h, Some(&space.namespace)).await, 1, "{:?}", space.namespace);
-    }
-}
-
-async fn cleanup_of_all(h: Harness) {
-    let others = ["", "x", "y"].map(|suffix| h.beside(format!("{}{suffix}", h.namespace)));
-    for space in &others {
-        written(space.set("gone", 1, expiring(Expiry::After(10))).await);
-        space.put("stays", 1).await;
-    }
-    clean(&h, None).await;
-    h.clock.advance(10);
-    assert!(clean(&h, None).await >= 3);
-    for space in &others {
-        assert_eq!(clean(&h, Some(&space.namespace)).await, 0);
-        assert_eq!(space.keys("**").await, ["stays"]);
-    }
-}
-
-async fn cleanup_of_thousands(h: Harness) {
-    let set =
-        |at: u64| Item { key: format!("k{at}"), value: 1.into(), options: expiring(Expiry::After(1 + at % 2 * 1000)) };
-    h.put_all((0..3000).map(set).collect()).await;
-    h.clock.advance(10);
-    assert_eq!(clean(&h, Some(&h.namespace)).await, 1500);
-    assert_eq!(h.count(&Query::pattern("**"), 10_000).await, 1500);
-}
-
-async fn cleanup_changes_no_answer(h: Harness) {
-    for at in 0..10_u64 {
-        written(h.set(&format!("k{at}"), 1, expiring(Expiry::After(10 + at))).await);
-    }
-    h.clock.advance(14);
-    let before = (h.keys("**").await, h.count(&Query::pattern("**"), 100).await);
-    let state = h.entry("k7").await;
-    clean(&h, Some(&h.namespace)).await;
-    assert_eq!((h.keys("**").await, h.count(&Query::pattern("**"), 100).await), before);
-    assert_eq!(h.entry("k7").await, state);
 }
 
 fn with_default(h: &Harness, span: u64) -> Harness {
