@@ -19,6 +19,7 @@
     )
 )]
 
+mod checksum;
 pub mod clock;
 #[cfg(any(feature = "component", test))]
 mod component;
@@ -28,6 +29,7 @@ pub mod json;
 pub mod key;
 pub mod memory;
 pub mod metadata;
+mod order;
 pub mod pattern;
 pub mod storage;
 pub mod store;

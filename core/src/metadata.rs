@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use crate::{
     Error, MAX_TIMESTAMP, Result,
     json::{self, Event, Field, JsonError, Reader, Tree},
+    order,
 };
 
 /// The most bytes of a content type.
@@ -32,7 +33,7 @@ pub fn merge(base: Option<&str>, patch: &str) -> Result<Option<String>> {
     };
     fields.retain(|field| patch.binary_search_by(|new| new.name.cmp(&field.name)).is_err());
     fields.extend(patch.into_iter().filter(|field| field.value != Tree::Null));
-    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    order::sort(&mut fields, |a, b| a.name < b.name);
     Ok(write_object(&fields))
 }
 
@@ -235,9 +236,10 @@ fn canonical_number(literal: &str) -> Result<Cow<'_, str>, &'static str> {
     if literal.len() <= 15 && literal.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(Cow::Borrowed(literal));
     }
-    let Some(number) = literal.parse::<f64>().ok().filter(|number| number.is_finite()) else {
+    let number = json::parse_float(literal);
+    if !number.is_finite() {
         return Err("a number is larger than a 64-bit float holds");
-    };
+    }
     if number == 0.0 {
         return if json::numbers_equal(literal, "0") {
             Ok(Cow::Borrowed("0"))
@@ -254,16 +256,13 @@ fn canonical_number(literal: &str) -> Result<Cow<'_, str>, &'static str> {
 
 /// Decimal seconds as milliseconds, rounded up: from the number's digits, since `0.07 * 1000.0` is above 70.
 fn milliseconds(seconds: &str) -> Result<u64> {
-    let number: f64 = seconds.parse().unwrap_or(f64::NAN);
-    if number.is_nan() || number <= 0.0 {
+    let number = json::parse_float(seconds);
+    if number <= 0.0 {
         return Err(invalid("`ttl` is a number of seconds above 0"));
     }
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "999"));
-    let digits = mantissa.replace('.', "");
+    let (digits, point) = if number.is_finite() { json::float_digits(number) } else { (String::new(), i32::MAX) };
     // How many digits of the milliseconds stand before the point.
-    let before = exponent.parse::<i32>().unwrap_or(i32::MAX).saturating_add(4);
-    let whole = match usize::try_from(before) {
+    let whole = match usize::try_from(point.saturating_add(3)) {
         Err(_) => Some(1),
         Ok(before) if before > 15 => None,
         Ok(before) => match digits.split_at_checked(before) {

@@ -147,7 +147,11 @@ impl Value {
             ValueType::Bytes => Value::Bytes(bytes),
             ValueType::Integer => Value::Integer(text(bytes, "integer")?.parse().map_err(|_| corrupt("integer"))?),
             ValueType::Number => {
-                let number: f64 = text(bytes, "number")?.parse().map_err(|_| corrupt("number"))?;
+                let text = text(bytes, "number")?;
+                if !json::is_number(&text) {
+                    return Err(corrupt("number"));
+                }
+                let number = json::parse_float(&text);
                 if !number.is_finite() {
                     return Err(corrupt("finite number"));
                 }
@@ -210,8 +214,8 @@ impl Value {
                 Ok(_) => Value::Number(-0.0),
                 Err(_) => Value::Json(trimmed.to_owned()),
             },
-            _ => match trimmed.parse::<f64>() {
-                Ok(number) if number.is_finite() => Value::Number(number),
+            _ => match json::parse_float(trimmed) {
+                number if number.is_finite() => Value::Number(number),
                 _ => Value::Json(trimmed.to_owned()),
             },
         })

@@ -4,6 +4,7 @@
 //! ([`crate::metadata`]). Reading takes time linear in the text and a bounded stack.
 
 mod equal;
+mod float;
 mod number;
 mod read;
 mod text;
@@ -12,6 +13,7 @@ mod tree;
 use std::fmt;
 
 pub use equal::equal;
+pub(crate) use float::{digits as float_digits, parse as parse_float};
 pub use number::format_number;
 pub(crate) use number::{is_whole, numbers_equal};
 pub(crate) use read::{Event, Reader};
@@ -47,6 +49,11 @@ pub fn validate(text: &str) -> Result<(), JsonError> {
 /// As [`validate`], for a value that is to be an element of an array: one level less.
 pub fn validate_element(text: &str) -> Result<(), JsonError> {
     read_to_end(Reader::with_depth(text, MAX_DEPTH.saturating_sub(1)))
+}
+
+/// Whether the text is one JSON number and nothing else.
+pub(crate) fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !text.ends_with(SPACE) && validate(text).is_ok()
 }
 
 fn read_to_end(mut reader: Reader<'_>) -> Result<(), JsonError> {

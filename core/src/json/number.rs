@@ -2,23 +2,22 @@
 
 use std::cmp::Ordering;
 
+use super::float;
+
 /// The shortest decimal that reads back the same, in ECMAScript's layout (`1.5`, `100`, `1e+21`, `1e-7`); `-0` for
 /// negative zero, and as in JSON.stringify `null` for what is not finite.
 pub fn format_number(number: f64) -> String {
     if !number.is_finite() {
         return "null".into();
     }
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let (sign, mantissa) = match mantissa.strip_prefix('-') {
-        Some(mantissa) => ("-", mantissa),
-        None => ("", mantissa),
-    };
-    let digits = mantissa.replace('.', "");
+    let mut out = String::from(if number.is_sign_negative() { "-" } else { "" });
+    if number == 0.0 {
+        out.push('0');
+        return out;
+    }
     // How many of the digits stand before the point: negative for zeros after it.
-    let point = exponent.parse::<i64>().unwrap_or(0).saturating_add(1);
+    let (digits, point) = float::digits(number.abs());
     let before = usize::try_from(point).unwrap_or(0);
-    let mut out = String::from(sign);
     match point {
         -5..=0 => {
             out.push_str("0.");
@@ -39,8 +38,8 @@ pub fn format_number(number: f64) -> String {
             if !rest.is_empty() {
                 out.extend([".", rest]);
             }
-            out.push_str(if exponent.starts_with('-') { "e" } else { "e+" });
-            out.push_str(exponent);
+            out.push_str(if point > 0 { "e+" } else { "e-" });
+            out.push_str(&point.saturating_sub(1).unsigned_abs().to_string());
         }
     }
     out

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Event, JsonError, Reader, decode};
+use crate::order;
 
 /// A JSON value. Strings are as [`decode`] gives them, numbers as they stand in the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +57,8 @@ impl<'a> Tree<'a> {
                     let value = reader.read()?;
                     fields.push(Field { at, name: decode(literal), value: Self::value(reader, value)? });
                 }
-                fields.sort_by(|a, b| a.name.cmp(&b.name));
+                // Those of one name stay in the order of the text.
+                order::sort(&mut fields, |a, b| (&a.name, a.at) < (&b.name, b.at));
                 Tree::Object(fields)
             }
             Event::Null | Event::EndObject | Event::EndArray | Event::Name(_) | Event::End => Tree::Null,

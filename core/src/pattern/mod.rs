@@ -17,17 +17,16 @@
 //! [`MAX_ALTERNATIVES`] or [`MAX_EXPANDED`] once braces are expanded, an open class or brace, a backward range, a backslash
 //! at the end, control characters, and an empty segment in any alternative.
 //!
-//! Matching takes time linear in the key, whatever the pattern.
+//! Matching takes at most the time of the key's length times the pattern's, braces expanded.
 
 mod cache;
+#[cfg(test)]
 mod expression;
 mod parse;
 mod range;
 mod segments;
 
-use regex_lite::{Regex, RegexBuilder};
-
-use crate::{Error, Result, key, storage::Range};
+use crate::{Result, key, order, storage::Range};
 
 pub use cache::PatternCache;
 use range::{Prefix, Then};
@@ -39,8 +38,6 @@ pub const MAX_PATTERN_BYTES: usize = 1024;
 pub const MAX_ALTERNATIVES: usize = 1000;
 /// The most characters that all alternatives may have together.
 pub const MAX_EXPANDED: usize = 32 << 10;
-/// The most memory that a compiled expression may take, in bytes. Compiling takes time in proportion.
-const MAX_COMPILED: usize = 4 << 20;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -57,10 +54,8 @@ enum Matcher {
     Range,
     /// These keys, in order.
     Keys(Vec<String>),
-    /// Keys of the range that match segment by segment: nearly all patterns.
+    /// Keys of the range that match segment by segment.
     Segments(Segments),
-    /// Keys of the range that the expression matches: patterns of many alternatives.
-    Expression(Regex),
 }
 
 impl Pattern {
@@ -73,13 +68,10 @@ impl Pattern {
             [Prefix { then: Then::Anything, .. }] => Matcher::Range,
             all if all.iter().all(|prefix| prefix.then == Then::End) => {
                 let mut keys: Vec<String> = prefixes.into_iter().map(|prefix| prefix.text).collect();
-                keys.sort();
+                order::sort(&mut keys, |a, b| a < b);
                 Matcher::Keys(keys)
             }
-            _ => match Segments::new(&parsed) {
-                Some(segments) => Matcher::Segments(segments),
-                None => Matcher::Expression(compile(pattern, &expression::expression(&parsed))?),
-            },
+            _ => Matcher::Segments(Segments::new(&parsed)),
         };
         Ok(Pattern { text: pattern.to_owned(), range, size: parsed.size, matcher })
     }
@@ -90,7 +82,6 @@ impl Pattern {
             Matcher::Range => self.range.contains(key),
             Matcher::Keys(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),
             Matcher::Segments(segments) => self.range.contains(key) && segments.matches(key),
-            Matcher::Expression(expression) => self.range.contains(key) && expression.is_match(key),
         }
     }
 
@@ -104,7 +95,7 @@ impl Pattern {
         match &self.matcher {
             Matcher::Range => true,
             Matcher::Keys(keys) => keys.len() <= 1,
-            Matcher::Segments(_) | Matcher::Expression(_) => false,
+            Matcher::Segments(_) => false,
         }
     }
 
@@ -134,13 +125,6 @@ impl Pattern {
     fn size(&self) -> usize {
         self.size
     }
-}
-
-fn compile(pattern: &str, expression: &str) -> Result<Regex> {
-    // A failure can only be one of size: the expression is well formed.
-    RegexBuilder::new(expression).size_limit(MAX_COMPILED).build().map_err(|_| {
-        Error::InvalidArgument(format!("pattern {}: it takes too much memory once compiled", key::shown(pattern)))
-    })
 }
 
 /// A pattern that matches this text of a segment and no other, also between braces. For whole keys: [`escape_key`].

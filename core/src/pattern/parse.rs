@@ -1,6 +1,6 @@
 //! A pattern's text, as alternatives of segments.
 
-use crate::{Error, Result, key};
+use crate::{Error, Result, key, order};
 
 use super::{MAX_ALTERNATIVES, MAX_EXPANDED, MAX_PATTERN_BYTES};
 
@@ -154,7 +154,7 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     for pieces in &level.current {
         alternatives.extend(parts(pattern, pieces)?);
     }
-    alternatives.sort();
+    order::sort(&mut alternatives, |a, b| a < b);
     alternatives.dedup();
     if alternatives.iter().any(|parts| matches!(parts.as_slice(), [Part::Rest])) {
         alternatives = vec![vec![Part::Rest]];

@@ -1,5 +1,5 @@
-//! The matcher for all but patterns of many alternatives: segment by segment over the key as it is written, without a
-//! copy. Measured ten times as fast as a regular expression.
+//! The matcher: segment by segment over the key as it is written, without a copy. Measured ten times as fast as regular
+//! expressions, which are the tests' yardstick, and a fifth of the component smaller.
 //!
 //! Of several runs (`*` in a segment, `**` among segments) only the last is ever lengthened: what stands before it has
 //! matched as early as possible, and no other choice could leave more to the rest. So the time is bounded by the length of
@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::key;
+use crate::{key, order};
 
 use super::{
     parse::{Class, Parsed, Part, Token},
@@ -49,7 +49,7 @@ impl Step {
             (1, 0) => Step::Literal(literals.pop().unwrap_or_default()),
             (0, 1) => others.pop().unwrap_or(Step::Rest),
             _ => {
-                literals.sort();
+                order::sort(&mut literals, |a, b| a < b);
                 Step::OneOf(literals, others)
             }
         }
@@ -90,23 +90,22 @@ impl Step {
 }
 
 impl Segments {
-    /// None where there are too many alternatives to try one by one.
-    pub(super) fn new(parsed: &Parsed) -> Option<Self> {
-        let alternatives = merged(&parsed.alternatives);
-        if alternatives.len() > MAX_TRIED {
-            return None;
-        }
+    pub(super) fn new(parsed: &Parsed) -> Self {
         let steps = |places: Vec<Place>| places.into_iter().map(Step::new).collect();
-        Some(Segments { alternatives: alternatives.into_iter().map(steps).collect(), classes: parsed.classes.clone() })
+        let alternatives = merged(&parsed.alternatives).into_iter().map(steps).collect();
+        Segments { alternatives, classes: parsed.classes.clone() }
+    }
+
+    /// How many alternatives are tried one by one.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.alternatives.len()
     }
 
     pub(super) fn matches(&self, key: &str) -> bool {
         self.alternatives.iter().any(|steps| steps_match(steps, key, &self.classes))
     }
 }
-
-/// The most alternatives that are tried one by one.
-const MAX_TRIED: usize = 16;
 
 /// How many places of the alternatives are looked at for merging.
 const MAX_MERGED: usize = 16;

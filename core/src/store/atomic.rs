@@ -6,8 +6,8 @@ use super::{
     draft::{Encoded, Times},
 };
 use crate::{
-    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, json, key,
-    storage::Change,
+    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, checksum,
+    json, key, storage::Change,
 };
 
 impl<S: Storage, C: Clock> Core<S, C> {
@@ -121,7 +121,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
                     Error::TypeMismatch(format!("key {}: the JSON that is there is no array", key::shown(key)))
                 })?;
                 self.check_size(joined.len())?;
-                let checksum = crc32c::crc32c(joined.as_bytes());
+                let checksum = checksum::crc32c(joined.as_bytes());
                 return Ok(Encoded { value_type: ValueType::Json, bytes: joined.into_bytes(), checksum });
             }
             _ => return Err(mismatch()),
@@ -129,7 +129,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         self.check_size(value.len().saturating_add(bytes.len()))?;
         value.extend_from_slice(bytes);
         // The old checksum was verified when the value was read.
-        let checksum = crc32c::crc32c_append(attributes.checksum, bytes);
+        let checksum = checksum::crc32c_append(attributes.checksum, bytes);
         Ok(Encoded { value_type: attributes.value_type.clone(), bytes: value, checksum })
     }
 

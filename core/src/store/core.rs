@@ -10,7 +10,7 @@ use super::{
     TransactionResult,
 };
 use crate::{
-    Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, key,
+    Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, checksum, key,
     pattern::PatternCache,
     storage::{Mutation, Outcome},
 };
@@ -103,7 +103,7 @@ pub(super) fn check_distinct<'a>(keys: impl Iterator<Item = &'a str>) -> Result<
 /// Whether a state that was read with its value is what was written: size and checksum are looked at on every read.
 pub(super) fn verify(key: &str, state: &State) -> Result<()> {
     let sound = state.value.as_ref().is_some_and(|value| {
-        value.len() as u64 == state.attributes.size && crc32c::crc32c(value) == state.attributes.checksum
+        value.len() as u64 == state.attributes.size && checksum::crc32c(value) == state.attributes.checksum
     });
     match sound {
         true => Ok(()),

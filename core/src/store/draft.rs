@@ -3,7 +3,7 @@
 use super::{Core, Expiry, Item, SetOptions};
 use crate::{
     Attributes, Clock, Error, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, Value,
-    ValueType, clock, key, metadata,
+    ValueType, checksum, clock, key, metadata,
     storage::{Change, Mutation},
 };
 
@@ -116,7 +116,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         value.validate()?;
         let (value_type, bytes) = value.encode();
         self.check_size(bytes.len())?;
-        let checksum = crc32c::crc32c(&bytes);
+        let checksum = checksum::crc32c(&bytes);
         Ok(Encoded { value_type, bytes, checksum })
     }
 

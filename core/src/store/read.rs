@@ -123,10 +123,13 @@ impl<S: Storage, C: Clock> Core<S, C> {
         let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
         let Ok(outcomes) = self.storage.write(namespace, mutations, false, now, Projection::Key).await else { return };
         let held = names.iter().zip(outcomes).filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Held)));
-        let held: BTreeSet<&str> = held.map(|(name, _)| name.as_str()).collect();
+        let mut slid_keys = BTreeSet::new();
+        for (name, _) in held {
+            slid_keys.insert(name.as_str());
+        }
         for (key, state) in keys.iter().zip(states) {
             if let Ok(Some(state)) = state
-                && held.contains(key.as_str())
+                && slid_keys.contains(key.as_str())
             {
                 state.attributes.expires_at = slid(&state.attributes, now).or(state.attributes.expires_at);
             }
