@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+#[cfg(not(all(feature = "component", target_family = "wasm")))]
 use async_trait::async_trait;
 
 use crate::{
@@ -206,7 +207,8 @@ impl Space {
     }
 }
 
-#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+#[cfg_attr(all(not(feature = "component"), target_family = "wasm"), async_trait(?Send))]
 #[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Storage for MemoryStorage {
     fn capabilities(&self) -> Capabilities {

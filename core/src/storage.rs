@@ -18,6 +18,7 @@
 
 use std::sync::Arc;
 
+#[cfg(not(all(feature = "component", target_family = "wasm")))]
 use async_trait::async_trait;
 
 use crate::{Attributes, Entry, MaybeSync, Precondition, Projection, Result, State, Timestamp, Version};
@@ -191,7 +192,8 @@ pub struct Reclaimed {
 pub const ANSWER_BYTES: usize = 8 << 20;
 
 /// A backend. The module's text says what an implementor owes.
-#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+#[cfg_attr(all(not(feature = "component"), target_family = "wasm"), async_trait(?Send))]
 #[cfg_attr(not(target_family = "wasm"), async_trait)]
 pub trait Storage: MaybeSync {
     /// Constant while the storage lives.
@@ -265,7 +267,8 @@ pub trait Storage: MaybeSync {
     async fn backoff(&self, _namespace: &str, _key: &str, _attempt: u32) {}
 }
 
-#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+#[cfg_attr(all(not(feature = "component"), target_family = "wasm"), async_trait(?Send))]
 #[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl<S: Storage + ?Sized + crate::MaybeSend> Storage for Arc<S> {
     fn capabilities(&self) -> Capabilities {

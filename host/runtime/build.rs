@@ -53,7 +53,27 @@ fn componentize(mut module: Vec<u8>, wit: &Path) -> Result<Vec<u8>, Box<dyn Erro
     let (package, _) = resolve.push_dir(wit)?;
     let world = resolve.select_world(&[package], Some("kv"))?;
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
-    Ok(ComponentEncoder::default().validate(true).module(&module)?.encode()?)
+    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    without_custom_sections(&component).ok_or_else(|| "its sections cannot be told apart".into())
+}
+
+/// Names of the component's parts, for debuggers: nothing that runs.
+fn without_custom_sections(component: &[u8]) -> Option<Vec<u8>> {
+    const PREAMBLE: usize = 8;
+    const CUSTOM: u8 = 0;
+    let (preamble, mut rest) = component.split_at_checked(PREAMBLE)?;
+    let mut kept = preamble.to_vec();
+    while let [id, sized @ ..] = rest {
+        // The section's size, in LEB128.
+        let length = sized.iter().position(|byte| byte & 0x80 == 0)? + 1;
+        let size = sized[..length].iter().rev().fold(0, |size, byte| size << 7 | usize::from(byte & 0x7f));
+        let (section, after) = rest.split_at_checked(1 + length + size)?;
+        if *id != CUSTOM {
+            kept.extend_from_slice(section);
+        }
+        rest = after;
+    }
+    Some(kept)
 }
 
 /// Cargo's own message about a missing target is long and does not say what to do.

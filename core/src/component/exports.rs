@@ -1,12 +1,6 @@
 //! What the core gives: `wit/store.wit`.
 
-use std::{
-    any::Any,
-    cell::RefCell,
-    pin::pin,
-    sync::OnceLock,
-    task::{Context, Poll, Waker},
-};
+use std::{any::Any, cell::RefCell, sync::OnceLock};
 
 use super::{
     abi::{self, Arena, Layout, Lift, Lower, list, text},
@@ -14,7 +8,7 @@ use super::{
     types::{ActionParts, Candidate, CheckParts, Demand, Parts, SetArguments, SwapArguments},
 };
 use crate::{
-    Core, Error, Projection, Result, Storage, ValueType,
+    Core, Projection, Result, Storage, ValueType,
     store::{Expiry, Numeric, Query},
 };
 
@@ -25,13 +19,9 @@ fn core() -> &'static Core<Imported, WallClock> {
     CORE.get_or_init(|| Core::new(Imported, WallClock))
 }
 
-/// Runs a call to its end. Imports are plain calls here (a host that waits does so on its own side), so every future of
-/// the core is ready at its first poll and no executor is needed.
-fn run<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(Error::Internal("the core waited where it cannot".into())),
-    }
+/// Arguments are checked, and then the core is called.
+fn attempt<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    call()
 }
 
 thread_local! {
@@ -135,19 +125,19 @@ export!("capabilities" capabilities() {
 
 export!("get" get(namespace: Address, namespace_length: usize, key: Address, key_length: usize) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
-    answer(run(core().get(&namespace, &key)))
+    answer((core().get(&namespace, &key)))
 });
 
 export!("get-many" get_many(
     namespace: Address, namespace_length: usize, keys: Address, keys_length: usize, with_value: u32,
 ) {
     let (namespace, keys) = unsafe { (text(namespace, namespace_length), list(keys, keys_length)) };
-    answer(run(core().get_many(&namespace, &keys, with_value != 0)))
+    answer((core().get_many(&namespace, &keys, with_value != 0)))
 });
 
 export!("describe" describe(namespace: Address, namespace_length: usize, key: Address, key_length: usize) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
-    answer(run(core().describe(&namespace, &key)))
+    answer((core().describe(&namespace, &key)))
 });
 
 /// More than sixteen numbers: the arguments lie in memory.
@@ -162,14 +152,14 @@ macro_rules! arguments {
 
 export!("set" set(at: Address) {
     let SetArguments { namespace, item } = arguments!(at: SetArguments);
-    answer(run(async { core().set(&namespace, item.check()?).await }))
+    answer(attempt(|| { core().set(&namespace, item.check()?) }))
 });
 
 export!("set-many" set_many(namespace: Address, namespace_length: usize, items: Address, items_length: usize) {
     let namespace = unsafe { text(namespace, namespace_length) };
     let items: Vec<Candidate> = unsafe { list(items, items_length) };
     let (items, faults): (Vec<_>, Vec<_>) = items.into_iter().map(Candidate::check_in_place).unzip();
-    let mut results = run(core().set_many(&namespace, items));
+    let mut results = (core().set_many(&namespace, items));
     for (result, fault) in results.iter_mut().flatten().zip(faults) {
         if let Some(fault) = fault {
             *result = Err(fault);
@@ -184,12 +174,12 @@ export!("delete" delete(
 ) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
     let precondition = unsafe { demand(demanded, version, version_length) };
-    answer(run(async { core().delete(&namespace, &key, precondition.check()?, projection(on_conflict)).await }))
+    answer(attempt(|| { core().delete(&namespace, &key, precondition.check()?, projection(on_conflict)) }))
 });
 
 export!("delete-many" delete_many(namespace: Address, namespace_length: usize, keys: Address, keys_length: usize) {
     let (namespace, keys) = unsafe { (text(namespace, namespace_length), list(keys, keys_length)) };
-    answer(run(core().delete_many(&namespace, &keys)))
+    answer((core().delete_many(&namespace, &keys)))
 });
 
 export!("transact" transact(
@@ -199,18 +189,18 @@ export!("transact" transact(
     let namespace = unsafe { text(namespace, namespace_length) };
     let checks: Vec<CheckParts> = unsafe { list(checks, checks_length) };
     let actions: Vec<ActionParts> = unsafe { list(actions, actions_length) };
-    answer(run(async {
+    answer(attempt(|| {
         let checks = checks.into_iter().map(CheckParts::check).collect::<Result<_>>()?;
         let actions = actions.into_iter().map(ActionParts::check).collect::<Result<_>>()?;
-        core().transact(&namespace, checks, actions).await
+        core().transact(&namespace, checks, actions)
     }))
 });
 
 export!("compare-and-swap" compare_and_swap(at: Address) {
     let SwapArguments { namespace, key, old, new, options } = arguments!(at: SwapArguments);
-    answer(run(async {
+    answer(attempt(|| {
         let old = old.map(Parts::check).transpose()?;
-        core().compare_and_swap(&namespace, &key, old, new.check()?, options.check()?).await
+        core().compare_and_swap(&namespace, &key, old, new.check()?, options.check()?)
     }))
 });
 
@@ -223,7 +213,7 @@ export!("increment" increment(
         0 => Numeric::Integer(delta as i64),
         _ => Numeric::Number(f64::from_bits(delta)),
     };
-    answer(run(core().increment(&namespace, &key, delta, expiry(expires, milliseconds))))
+    answer((core().increment(&namespace, &key, delta, expiry(expires, milliseconds))))
 });
 
 export!("append" append(
@@ -232,7 +222,7 @@ export!("append" append(
 ) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
     let tail = unsafe { Parts { value_type: value_type(kind, name, name_length), bytes: abi::bytes(tail, tail_length) } };
-    answer(run(async { core().append(&namespace, &key, tail.check()?, expiry(expires, milliseconds)).await }))
+    answer(attempt(|| { core().append(&namespace, &key, tail.check()?, expiry(expires, milliseconds)) }))
 });
 
 export!("update-metadata" update_metadata(
@@ -242,7 +232,7 @@ export!("update-metadata" update_metadata(
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
     let patch = unsafe { text(patch, patch_length) };
     let precondition = unsafe { demand(demanded, version, version_length) };
-    answer(run(async { core().update_metadata(&namespace, &key, &patch, precondition.check()?).await }))
+    answer(attempt(|| { core().update_metadata(&namespace, &key, &patch, precondition.check()?) }))
 });
 
 export!("replace-metadata" replace_metadata(
@@ -252,7 +242,7 @@ export!("replace-metadata" replace_metadata(
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
     let metadata = unsafe { text(metadata, metadata_length) };
     let precondition = unsafe { demand(demanded, version, version_length) };
-    answer(run(async { core().replace_metadata(&namespace, &key, &metadata, precondition.check()?).await }))
+    answer(attempt(|| { core().replace_metadata(&namespace, &key, &metadata, precondition.check()?) }))
 });
 
 export!("set-expiry" set_expiry(
@@ -261,8 +251,8 @@ export!("set-expiry" set_expiry(
 ) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
     let precondition = unsafe { demand(demanded, version, version_length) };
-    answer(run(async {
-        core().set_expiry(&namespace, &key, expiry(expires, milliseconds), precondition.check()?).await
+    answer(attempt(|| {
+        core().set_expiry(&namespace, &key, expiry(expires, milliseconds), precondition.check()?)
     }))
 });
 
@@ -276,7 +266,7 @@ export!("list-entries" list_entries(
         unsafe { (text(pattern, pattern_length), optional(filtered, metadata, metadata_length)) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
     let query = Query { pattern, metadata };
-    answer(run(core().list_entries(&namespace, &query, cursor.as_deref(), limit, projection(want))))
+    answer((core().list_entries(&namespace, &query, cursor.as_deref(), limit, projection(want))))
 });
 
 export!("count" count(
@@ -288,7 +278,7 @@ export!("count" count(
     let (pattern, metadata) =
         unsafe { (text(pattern, pattern_length), optional(filtered, metadata, metadata_length)) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer(run(core().count(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit)))
+    answer((core().count(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit)))
 });
 
 export!("delete-matching" delete_matching(
@@ -300,7 +290,7 @@ export!("delete-matching" delete_matching(
     let (pattern, metadata) =
         unsafe { (text(pattern, pattern_length), optional(filtered, metadata, metadata_length)) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer(run(core().delete_matching(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit)))
+    answer((core().delete_matching(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit)))
 });
 
 export!("children" children(
@@ -310,20 +300,20 @@ export!("children" children(
     let namespace = unsafe { text(namespace, namespace_length) };
     let prefix = unsafe { optional(below, prefix, prefix_length) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer(run(core().children(&namespace, prefix.as_deref(), counts != 0, cursor.as_deref(), limit)))
+    answer((core().children(&namespace, prefix.as_deref(), counts != 0, cursor.as_deref(), limit)))
 });
 
 export!("cleanup-expired" cleanup_expired(named: u32, namespace: Address, namespace_length: usize, limit: u32) {
     let namespace = unsafe { optional(named, namespace, namespace_length) };
-    answer(run(core().cleanup_expired(namespace.as_deref(), limit)))
+    answer((core().cleanup_expired(namespace.as_deref(), limit)))
 });
 
 export!("clear" clear(namespace: Address, namespace_length: usize, limit: u32) {
     let namespace = unsafe { text(namespace, namespace_length) };
-    answer(run(core().clear(&namespace, limit)))
+    answer((core().clear(&namespace, limit)))
 });
 
 export!("namespaces" namespaces(goes_on: u32, cursor: Address, cursor_length: usize, limit: u32) {
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer(run(core().namespaces(cursor.as_deref(), limit)))
+    answer((core().namespaces(cursor.as_deref(), limit)))
 });

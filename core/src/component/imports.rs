@@ -1,7 +1,5 @@
 //! What the host gives: `wit/storage.wit` and the clock.
 
-use async_trait::async_trait;
-
 use super::{
     abi::{Arena, Layout, Lift, Lower, lower_list},
     types::ScanArguments,
@@ -124,11 +122,9 @@ fn index(projection: Projection) -> u32 {
     }
 }
 
-/// The storage that the host links. Its functions return when all is done, so no future of these ever waits.
+/// The storage that the host links. Its functions return when all is done: a host that waits does so on its own side.
 pub(super) struct Imported;
 
-#[cfg_attr(target_family = "wasm", async_trait(?Send))]
-#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Storage for Imported {
     fn capabilities(&self) -> Capabilities {
         receive(|answer| unsafe { raw::capabilities(answer) })
@@ -138,13 +134,13 @@ impl Storage for Imported {
         receive(|answer| unsafe { raw::default_ttls(answer) })
     }
 
-    async fn get(&self, namespace: &str, key: &str, now: Timestamp, with_value: bool) -> Result<Option<State>> {
+    fn get(&self, namespace: &str, key: &str, now: Timestamp, with_value: bool) -> Result<Option<State>> {
         receive(|answer| unsafe {
             raw::get(namespace.as_ptr(), namespace.len(), key.as_ptr(), key.len(), now, u32::from(with_value), answer);
         })
     }
 
-    async fn get_many(
+    fn get_many(
         &self,
         namespace: &str,
         keys: &[String],
@@ -158,7 +154,7 @@ impl Storage for Imported {
         })
     }
 
-    async fn write(
+    fn write(
         &self,
         namespace: &str,
         mutations: Vec<Mutation>,
@@ -182,7 +178,7 @@ impl Storage for Imported {
         })
     }
 
-    async fn scan(
+    fn scan(
         &self,
         namespace: &str,
         range: Range,
@@ -198,7 +194,7 @@ impl Storage for Imported {
         receive(|answer| unsafe { raw::scan(at, answer) })
     }
 
-    async fn count(&self, namespace: &str, range: Range, now: Timestamp) -> Result<Option<u64>> {
+    fn count(&self, namespace: &str, range: Range, now: Timestamp) -> Result<Option<u64>> {
         let [from, to, after] = [&range.from, &range.to, &range.after].map(|text| flat(text.as_deref()));
         receive(|answer| unsafe {
             raw::count(
@@ -219,21 +215,21 @@ impl Storage for Imported {
         })
     }
 
-    async fn reclaim(&self, namespace: Option<&str>, now: Timestamp, limit: u32) -> Result<Reclaimed> {
+    fn reclaim(&self, namespace: Option<&str>, now: Timestamp, limit: u32) -> Result<Reclaimed> {
         let namespace = flat(namespace);
         receive(|answer| unsafe { raw::reclaim(namespace.0, namespace.1, namespace.2, now, limit, answer) })
     }
 
-    async fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
+    fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
         receive(|answer| unsafe { raw::clear(namespace.as_ptr(), namespace.len(), limit, answer) })
     }
 
-    async fn namespaces(&self, after: Option<&str>, limit: u32) -> Result<Names> {
+    fn namespaces(&self, after: Option<&str>, limit: u32) -> Result<Names> {
         let after = flat(after);
         receive(|answer| unsafe { raw::namespaces(after.0, after.1, after.2, limit, answer) })
     }
 
-    async fn backoff(&self, namespace: &str, key: &str, attempt: u32) {
+    fn backoff(&self, namespace: &str, key: &str, attempt: u32) {
         unsafe { raw::backoff(namespace.as_ptr(), namespace.len(), key.as_ptr(), key.len(), attempt) }
     }
 }

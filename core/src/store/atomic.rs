@@ -10,6 +10,7 @@ use crate::{
     json, key, storage::Change,
 };
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn compare_and_swap(
         &self,

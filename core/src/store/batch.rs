@@ -20,6 +20,7 @@ struct Sent {
     keeping: Option<Draft>,
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     /// A conflict's values are carried up to 8 MiB in all: past that the state comes without its value.
     pub(crate) async fn set_many(&self, namespace: &str, items: Vec<Item>) -> Result<Vec<Result<SetResult>>> {

@@ -129,6 +129,7 @@ struct Level<'a, S, C> {
     countable: u64,
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn children(
         &self,
@@ -166,6 +167,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     }
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Level<'_, S, C> {
     /// Fills the page from the place on, and moves it. Whether more may follow.
     async fn walk(&mut self, place: &mut Place, limit: usize, children: &mut Vec<Child>) -> Result<bool> {

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+#[cfg(not(all(feature = "component", target_family = "wasm")))]
 use async_trait::async_trait;
 
 use super::{
@@ -40,6 +41,7 @@ impl<S, C> Core<S, C> {
     }
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(super) fn known(&self) -> &Capabilities {
         self.capabilities.get_or_init(|| self.storage.capabilities())
@@ -146,8 +148,10 @@ pub(super) fn unfit(outcome: &Outcome) -> Error {
 }
 
 /// Each goes to the method of the same name in the file of its question.
-#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+#[cfg_attr(all(not(feature = "component"), target_family = "wasm"), async_trait(?Send))]
 #[cfg_attr(not(target_family = "wasm"), async_trait)]
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Store for Core<S, C> {
     async fn capabilities(&self) -> Result<Capabilities> {
         Ok(self.known().clone())

@@ -54,6 +54,7 @@ impl<'a> Plan<'a> {
     }
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     /// One damaged value stops a listing with values, as `corrupt` naming its key; a listing without values goes on.
     pub(crate) async fn list_entries(

@@ -10,6 +10,7 @@ use crate::{
     storage::{Amendment, Change},
 };
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn update_metadata(
         &self,

@@ -23,6 +23,7 @@ mod types;
 mod upkeep;
 mod write;
 
+#[cfg(not(all(feature = "component", target_family = "wasm")))]
 use async_trait::async_trait;
 
 use crate::{Capabilities, MaybeSync, Precondition, Projection, Result, State, Value};
@@ -31,7 +32,8 @@ pub use self::core::Core;
 pub use types::*;
 
 /// The store, at any level. `docs/contract.md` says what each promises.
-#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+#[cfg_attr(all(not(feature = "component"), target_family = "wasm"), async_trait(?Send))]
 #[cfg_attr(not(target_family = "wasm"), async_trait)]
 pub trait Store: MaybeSync {
     /// What the storage below can do.

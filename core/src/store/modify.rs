@@ -34,6 +34,7 @@ impl Tries {
     }
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     /// Decides over the state of the key and writes, until no rival comes between: the new version, or none where nothing
     /// was to be written. Who loses goes on from the state that the refusal carried. `first`: what is known to begin with

@@ -11,6 +11,7 @@ use crate::{
     storage::{Change, Mutation, Outcome},
 };
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn get(&self, namespace: &str, key: &str) -> Result<Option<State>> {
         check_names(namespace, key)?;

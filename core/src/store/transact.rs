@@ -50,6 +50,7 @@ impl Part {
     }
 }
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn transact(
         &self,

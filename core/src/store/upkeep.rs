@@ -5,6 +5,7 @@ use crate::{Clock, Result, Storage, key};
 
 const NAMESPACES: Walk<'static> = Walk { words: &["namespaces"] };
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn cleanup_expired(&self, namespace: Option<&str>, limit: u32) -> Result<Cleaned> {
         if let Some(namespace) = namespace {

@@ -10,6 +10,7 @@ use crate::{
     storage::{Change, Mutation, Outcome},
 };
 
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn set(&self, namespace: &str, item: Item) -> Result<SetResult> {
         key::validate_namespace(namespace)?;
