@@ -10,7 +10,7 @@ pub(crate) fn describe() -> String {
         first_line("date", &["-u", "+%Y-%m-%d"]),
         field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
         memory(),
-        first_line("uname", &["-r"]),
+        first_line("uname", &["-r"]).split('-').next().unwrap_or_default(),
         first_line("rustc", &["--version"]),
         env!("CARGO_PKG_VERSION"),
     )
