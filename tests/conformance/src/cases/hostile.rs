@@ -238,7 +238,7 @@ async fn random_text_everywhere(h: Harness) {
         "\0",
         "^",
     ];
-    for _ in 0..h.many(200, 3) {
+    for _ in 0..h.many(80, 3) {
         let length = rand::random_range(1..12);
         let text: String = (0..length).map(|_| PIECES[rand::random_range(0..PIECES.len())]).collect();
         bombard(&h, &text).await;

@@ -75,6 +75,7 @@ impl Runner for Http {
         match need {
             Need::Raw => Some("the storage is in the service's process"),
             Need::Over => Some("the service has one storage"),
+            Need::Volume => Some("the component's runners do it"),
             Need::Reopen => Some("one process serves all cases"),
             _ => None,
         }

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use dataknobs_kv_conformance::{Runner, all, run};
 use libtest_mimic::Arguments;
 
+/// Starts what a runner needs.
+type Make = fn() -> Arc<dyn Runner>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let runtime = run::runtime();
@@ -20,7 +23,7 @@ fn main() {
         None => true,
         Some(filter) => all().any(|case| format!("{name}::{}", case.path()).contains(filter)),
     };
-    let makers: [(&str, fn() -> Arc<dyn Runner>); 4] = [
+    let makers: [(&str, Make); 4] = [
         ("component-memory", || Arc::new(component::Component::on_memory())),
         ("component-redb", || Arc::new(component::Component::on_redb())),
         ("http", || Arc::new(http::Http::start())),
