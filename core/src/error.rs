@@ -24,8 +24,8 @@ pub struct LimitExceeded {
 pub enum Error {
     /// The key, pattern, cursor, ttl or option named in the message breaks a rule.
     InvalidArgument(String),
-    /// More than the store takes.
-    TooLarge(LimitExceeded),
+    /// More than the store takes. Boxed: every result is as large as its largest error.
+    TooLarge(Box<LimitExceeded>),
     /// For example an increment of a text.
     TypeMismatch(String),
     /// A counter would leave its range.
@@ -66,7 +66,7 @@ impl Error {
 
     /// More of `what` than the `limit`.
     pub fn too_large(what: impl Into<String>, limit: u64, actual: u64) -> Self {
-        Error::TooLarge(LimitExceeded { what: what.into(), limit, actual })
+        Error::TooLarge(Box::new(LimitExceeded { what: what.into(), limit, actual }))
     }
 
     /// The message alone, without the kind.

@@ -18,7 +18,7 @@ use wit_parser::Resolve;
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The component may not grow past this many bytes: it is loaded by every process that starts.
-const LIMIT: usize = 500_000;
+const LIMIT: usize = 250_000;
 
 fn main() {
     if let Err(message) = build() {

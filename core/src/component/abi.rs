@@ -269,6 +269,25 @@ impl<T: Lift> Lift for Vec<T> {
     }
 }
 
+impl<T: Layout> Layout for Box<T> {
+    const SIZE: usize = T::SIZE;
+    const ALIGN: usize = T::ALIGN;
+    #[cfg(test)]
+    fn shape() -> String {
+        T::shape()
+    }
+}
+impl<T: Lower> Lower for Box<T> {
+    unsafe fn lower(&self, at: *mut u8, arena: &mut Arena) {
+        unsafe { (**self).lower(at, arena) }
+    }
+}
+impl<T: Lift> Lift for Box<T> {
+    unsafe fn lift(at: *const u8) -> Self {
+        Box::new(unsafe { T::lift(at) })
+    }
+}
+
 impl<A: Layout, B: Layout> Layout for (A, B) {
     const ALIGN: usize = largest(&[A::ALIGN, B::ALIGN]);
     const SIZE: usize = aligned(aligned(A::SIZE, B::ALIGN) + B::SIZE, Self::ALIGN);

@@ -75,7 +75,7 @@ record!(LimitExceeded as "limit-exceeded" { what: String, limit: u64, actual: u6
 
 variant!(Error as "error" {
     0 InvalidArgument(message: String),
-    1 TooLarge(limit: LimitExceeded),
+    1 TooLarge(limit: Box<LimitExceeded>),
     2 TypeMismatch(message: String),
     3 Overflow(message: String),
     4 Unsupported(message: String),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
-use crate::{Error, LimitExceeded};
+use crate::Error;
 
 /// The code of an answer that there is no such entry: no error in Rust, 404 over HTTP.
 pub const ABSENT: &str = "absent";
@@ -54,11 +54,11 @@ impl ErrorInfo {
         let ErrorInfo { code, message, what, limit, actual, retry_after_ms } = self;
         match code.as_str() {
             "invalid-argument" => Error::InvalidArgument(message),
-            "too-large" => Error::TooLarge(LimitExceeded {
-                what: what.unwrap_or_else(|| "request".into()),
-                limit: limit.unwrap_or_default(),
-                actual: actual.unwrap_or_default(),
-            }),
+            "too-large" => Error::too_large(
+                what.unwrap_or_else(|| "request".into()),
+                limit.unwrap_or_default(),
+                actual.unwrap_or_default(),
+            ),
             "type-mismatch" => Error::TypeMismatch(message),
             "overflow" => Error::Overflow(message),
             "unsupported" => Error::Unsupported(message),

@@ -55,6 +55,12 @@ same_cases!(exports::Numeric => Numeric: Integer(value), Number(value));
 same_cases!(Numeric => exports::Numeric: Integer(value), Number(value));
 same_fields!(wit::LimitExceeded => LimitExceeded: what, limit, actual);
 same_fields!(LimitExceeded => wit::LimitExceeded: what, limit, actual);
+impl From<wit::LimitExceeded> for Box<LimitExceeded> {
+    fn from(exceeded: wit::LimitExceeded) -> Self {
+        Box::new(exceeded.into())
+    }
+}
+
 same_cases!(wit::Error => Error: InvalidArgument(m), TooLarge(l), TypeMismatch(m), Overflow(m), Unsupported(m),
     AccessDenied(m), RateLimited(ms), Unavailable(m), OutcomeUnknown(m), Corrupt(m), Internal(m));
 
@@ -62,7 +68,7 @@ impl From<Error> for wit::Error {
     fn from(error: Error) -> Self {
         match error {
             Error::InvalidArgument(m) => wit::Error::InvalidArgument(m),
-            Error::TooLarge(l) => wit::Error::TooLarge(l.into()),
+            Error::TooLarge(l) => wit::Error::TooLarge((*l).into()),
             Error::TypeMismatch(m) => wit::Error::TypeMismatch(m),
             Error::Overflow(m) => wit::Error::Overflow(m),
             Error::Unsupported(m) => wit::Error::Unsupported(m),

@@ -17,7 +17,7 @@ fn it_imports_a_storage_and_a_clock_and_nothing_else() {
 
 #[test]
 fn it_is_small() {
-    assert!(COMPONENT.len() <= 500_000, "{} bytes", COMPONENT.len());
+    assert!(COMPONENT.len() <= 250_000, "{} bytes", COMPONENT.len());
 }
 
 #[test]
