@@ -20,8 +20,11 @@ use report::Section;
 /// Anything that keeps a measurement from being made.
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// Makes a measurement.
+type Measure = fn() -> Result<Section>;
+
 /// By name: what can be measured.
-const MEASUREMENTS: &[(&str, fn() -> Result<Section>)] = &[
+const MEASUREMENTS: &[(&str, Measure)] = &[
     ("component", component::measure),
     ("in-flight", in_flight::measure),
     ("start-up", start_up::measure),
