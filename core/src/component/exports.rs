@@ -125,19 +125,19 @@ export!("capabilities" capabilities() {
 
 export!("get" get(namespace: Address, namespace_length: usize, key: Address, key_length: usize) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
-    answer((core().get(&namespace, &key)))
+    answer(core().get(&namespace, &key))
 });
 
 export!("get-many" get_many(
     namespace: Address, namespace_length: usize, keys: Address, keys_length: usize, with_value: u32,
 ) {
     let (namespace, keys) = unsafe { (text(namespace, namespace_length), list(keys, keys_length)) };
-    answer((core().get_many(&namespace, &keys, with_value != 0)))
+    answer(core().get_many(&namespace, &keys, with_value != 0))
 });
 
 export!("describe" describe(namespace: Address, namespace_length: usize, key: Address, key_length: usize) {
     let (namespace, key) = unsafe { (text(namespace, namespace_length), text(key, key_length)) };
-    answer((core().describe(&namespace, &key)))
+    answer(core().describe(&namespace, &key))
 });
 
 /// More than sixteen numbers: the arguments lie in memory.
@@ -159,7 +159,7 @@ export!("set-many" set_many(namespace: Address, namespace_length: usize, items: 
     let namespace = unsafe { text(namespace, namespace_length) };
     let items: Vec<Candidate> = unsafe { list(items, items_length) };
     let (items, faults): (Vec<_>, Vec<_>) = items.into_iter().map(Candidate::check_in_place).unzip();
-    let mut results = (core().set_many(&namespace, items));
+    let mut results = core().set_many(&namespace, items);
     for (result, fault) in results.iter_mut().flatten().zip(faults) {
         if let Some(fault) = fault {
             *result = Err(fault);
@@ -179,7 +179,7 @@ export!("delete" delete(
 
 export!("delete-many" delete_many(namespace: Address, namespace_length: usize, keys: Address, keys_length: usize) {
     let (namespace, keys) = unsafe { (text(namespace, namespace_length), list(keys, keys_length)) };
-    answer((core().delete_many(&namespace, &keys)))
+    answer(core().delete_many(&namespace, &keys))
 });
 
 export!("transact" transact(
@@ -213,7 +213,7 @@ export!("increment" increment(
         0 => Numeric::Integer(delta as i64),
         _ => Numeric::Number(f64::from_bits(delta)),
     };
-    answer((core().increment(&namespace, &key, delta, expiry(expires, milliseconds))))
+    answer(core().increment(&namespace, &key, delta, expiry(expires, milliseconds)))
 });
 
 export!("append" append(
@@ -266,7 +266,7 @@ export!("list-entries" list_entries(
         unsafe { (text(pattern, pattern_length), optional(filtered, metadata, metadata_length)) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
     let query = Query { pattern, metadata };
-    answer((core().list_entries(&namespace, &query, cursor.as_deref(), limit, projection(want))))
+    answer(core().list_entries(&namespace, &query, cursor.as_deref(), limit, projection(want)))
 });
 
 export!("count" count(
@@ -278,7 +278,7 @@ export!("count" count(
     let (pattern, metadata) =
         unsafe { (text(pattern, pattern_length), optional(filtered, metadata, metadata_length)) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer((core().count(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit)))
+    answer(core().count(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit))
 });
 
 export!("delete-matching" delete_matching(
@@ -290,7 +290,7 @@ export!("delete-matching" delete_matching(
     let (pattern, metadata) =
         unsafe { (text(pattern, pattern_length), optional(filtered, metadata, metadata_length)) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer((core().delete_matching(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit)))
+    answer(core().delete_matching(&namespace, &Query { pattern, metadata }, cursor.as_deref(), limit))
 });
 
 export!("children" children(
@@ -300,20 +300,20 @@ export!("children" children(
     let namespace = unsafe { text(namespace, namespace_length) };
     let prefix = unsafe { optional(below, prefix, prefix_length) };
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer((core().children(&namespace, prefix.as_deref(), counts != 0, cursor.as_deref(), limit)))
+    answer(core().children(&namespace, prefix.as_deref(), counts != 0, cursor.as_deref(), limit))
 });
 
 export!("cleanup-expired" cleanup_expired(named: u32, namespace: Address, namespace_length: usize, limit: u32) {
     let namespace = unsafe { optional(named, namespace, namespace_length) };
-    answer((core().cleanup_expired(namespace.as_deref(), limit)))
+    answer(core().cleanup_expired(namespace.as_deref(), limit))
 });
 
 export!("clear" clear(namespace: Address, namespace_length: usize, limit: u32) {
     let namespace = unsafe { text(namespace, namespace_length) };
-    answer((core().clear(&namespace, limit)))
+    answer(core().clear(&namespace, limit))
 });
 
 export!("namespaces" namespaces(goes_on: u32, cursor: Address, cursor_length: usize, limit: u32) {
     let cursor = unsafe { optional(goes_on, cursor, cursor_length) };
-    answer((core().namespaces(cursor.as_deref(), limit)))
+    answer(core().namespaces(cursor.as_deref(), limit))
 });

@@ -209,7 +209,7 @@ pub(crate) fn digits(float: f64) -> (String, i32) {
         0 => (fraction, -1074),
         _ => (fraction | 1 << 52, biased.wrapping_sub(1075)),
     };
-    if exponent <= 0 && exponent >= -52 && mantissa.trailing_zeros() >= exponent.unsigned_abs() {
+    if (-52..=0).contains(&exponent) && mantissa.trailing_zeros() >= exponent.unsigned_abs() {
         // A whole number below 2^53 is its own shortest decimal.
         let text = (mantissa >> exponent.unsigned_abs()).to_string();
         let point = text.len() as i32;
@@ -306,7 +306,7 @@ mod tests {
             10.0,
             5e-324,
             1e-323,
-            2.2250738585072009e-308,
+            2.225073858507201e-308,
             f64::MIN_POSITIVE,
             f64::MAX,
             1e21,

@@ -71,7 +71,7 @@ impl RuntimeConfig {
         if !(1..=100_000).contains(&self.instances) {
             return Err(format!("instances is {}: 1 to 100000 are possible", self.instances));
         }
-        if self.memory_bytes % WASM_PAGE != 0 || !((4 << 20)..=(4 << 30)).contains(&self.memory_bytes) {
+        if !self.memory_bytes.is_multiple_of(WASM_PAGE) || !((4 << 20)..=(4 << 30)).contains(&self.memory_bytes) {
             return Err(format!(
                 "memory_bytes is {}: 4 MiB to 4 GiB in whole steps of 64 KiB are possible",
                 self.memory_bytes

@@ -16,14 +16,14 @@ use tokio::sync::Notify;
 
 /// Memory, but for keys that begin with the name of a fault: `panic`, `stall`, `refuse`, `stall-write`, `panic-write`,
 /// `refuse-write`, `stall-after-write`.
-pub struct Probe {
-    pub inner: MemoryStorage,
-    pub gets: AtomicUsize,
-    pub writes: AtomicUsize,
+pub(crate) struct Probe {
+    pub(crate) inner: MemoryStorage,
+    pub(crate) gets: AtomicUsize,
+    pub(crate) writes: AtomicUsize,
     /// How many calls stall at this moment.
-    pub stalled: AtomicUsize,
+    pub(crate) stalled: AtomicUsize,
     /// A call has begun to stall.
-    pub stalls: Notify,
+    pub(crate) stalls: Notify,
 }
 
 struct Stalled<'a>(&'a Probe);
@@ -35,7 +35,7 @@ impl Drop for Stalled<'_> {
 }
 
 impl Probe {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Probe {
             inner: MemoryStorage::new(rand::random),
             gets: AtomicUsize::new(0),
@@ -139,7 +139,7 @@ impl Storage for Probe {
 }
 
 /// Few instances, and nothing of the user's.
-pub fn config() -> RuntimeConfig {
+pub(crate) fn config() -> RuntimeConfig {
     RuntimeConfig { instances: 4, cache: CodeCache::Folder(cache()), ..RuntimeConfig::default() }
 }
 
@@ -148,13 +148,13 @@ fn cache() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("code")
 }
 
-pub fn start(config: RuntimeConfig) -> (Runtime, Arc<Probe>, ComponentStore) {
+pub(crate) fn start(config: RuntimeConfig) -> (Runtime, Arc<Probe>, ComponentStore) {
     let runtime = Runtime::new(config).unwrap();
     let probe = Probe::new();
     let store = runtime.store(Arc::clone(&probe) as Arc<dyn Storage>, Arc::new(ManualClock::new(1_000_000)));
     (runtime, probe, store)
 }
 
-pub fn item(key: &str, value: impl Into<Value>) -> Item {
+pub(crate) fn item(key: &str, value: impl Into<Value>) -> Item {
     Item { key: key.into(), value: value.into(), options: Default::default() }
 }
