@@ -6,7 +6,7 @@
 //! reason.
 //!
 //! * [`cases`]: the cases, a file for each part of the contract
-//! * [`harness`]: what a case gets; [`run`]: runs them all and prints a line for each
+//! * [`harness`]: what a case gets; [`run()`]: runs them all and prints a line for each
 //! * [`native`]: the runner over the core itself; [`wrap`]: storages that change one thing about another
 //! * [`faulty`]: storages that lie, to prove that the suite notices
 //! * [`model`]: random operations against a model of a few lines

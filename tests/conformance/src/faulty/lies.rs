@@ -2,7 +2,7 @@
 
 macro_rules! lies {
     ($($(#[doc = $text:literal])+ $name:ident,)+) => {
-        /// What a [`Faulty`] storage does wrong. Each was seen in something that shipped.
+        /// What a [`Faulty`](super::Faulty) storage does wrong. Each was seen in something that shipped.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Lie {
             $($(#[doc = $text])+ $name,)+
