@@ -93,7 +93,7 @@ fn acknowledged_writes_survive_a_kill() {
     for round in 0..ROUNDS {
         total += run_and_kill(&path, &mut acknowledged, delay(round));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(check(&path, &acknowledged, round));
+        runtime.block_on(check(&path, &mut acknowledged, round));
     }
     println!("{ROUNDS} kills, {total} acknowledged writes, counters at {acknowledged:?}");
     assert!(total > ROUNDS, "the child wrote next to nothing");
@@ -133,7 +133,9 @@ fn run_and_kill(path: &Path, acknowledged: &mut BTreeMap<usize, u64>, after: Dur
     count
 }
 
-async fn check(path: &Path, acknowledged: &BTreeMap<usize, u64>, round: u64) {
+/// That all acknowledged writes are there. What was written and not said counts as said from now on: the next child goes
+/// on from it.
+async fn check(path: &Path, acknowledged: &mut BTreeMap<usize, u64>, round: u64) {
     let storage = open(path).await;
     for task in 0..TASKS {
         let counter = value(&storage, &format!("counter.{task}")).await;
@@ -147,5 +149,6 @@ async fn check(path: &Path, acknowledged: &BTreeMap<usize, u64>, round: u64) {
         let known = acknowledged.get(&task).copied().unwrap_or(0);
         // One more may have been written than was said.
         assert!(count == known || count == known + 1, "round {round}: {known} acknowledged, {count} there");
+        acknowledged.insert(task, count);
     }
 }
