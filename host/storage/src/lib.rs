@@ -35,7 +35,7 @@ use std::sync::Arc;
 use dataknobs_kv_core::{Result, Storage};
 
 pub use layer::DefaultTtls;
-pub use location::Location;
+pub use location::{Location, Settings};
 pub use memory::memory;
 pub use redb::{Durability, RedbConfig, RedbStorage};
 

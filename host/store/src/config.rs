@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dataknobs_kv_core::{Clock, Error, Result, Storage, key};
 use dataknobs_kv_runtime::Runtime;
-use dataknobs_kv_storage::{Durability, Location, RedbConfig};
+use dataknobs_kv_storage::{Location, Settings};
 use serde_json::{Map, Value as Json};
 
 use crate::cleanup;
@@ -283,44 +283,22 @@ impl<'de> serde::Deserialize<'de> for Config {
 
 /// What a backend's name and its own fields stand for.
 fn backend_location(backend: &str, options: Option<Json>) -> Result<Location> {
-    let mut options = Fields::new("config.", options.unwrap_or_else(|| Json::Object(Map::new())))?;
-    let location = match backend {
-        "memory" => Location::Memory,
-        "file" => {
-            let path = options.text("path")?.ok_or_else(|| Error::InvalidArgument("config.path is missing".into()))?;
-            match options.text("format")?.as_deref() {
-                None | Some("redb") => {}
-                Some("json") => return Err(Error::Unsupported("config.format: this version writes redb only".into())),
-                Some(_) => return Err(Error::InvalidArgument("config.format: redb".into())),
+    let Fields { prefix, fields } = Fields::new("config.", options.unwrap_or_else(|| Json::Object(Map::new())))?;
+    let mut values = Vec::new();
+    for (name, field) in fields {
+        let value = match field {
+            Json::String(text) => text,
+            Json::Number(number) => number.to_string(),
+            Json::Bool(boolean) => boolean.to_string(),
+            _ => {
+                return Err(Error::InvalidArgument(format!(
+                    "{prefix}{name}: a text, a number or a boolean is expected"
+                )));
             }
-            match options.text("compression")?.as_deref() {
-                None | Some("none") => {}
-                Some(_) => return Err(Error::Unsupported("config.compression: redb files are not compressed".into())),
-            }
-            let mut file = Location::file(path)?;
-            if let Some(durability) = options.text("durability")? {
-                file.durability = Durability::parse(&durability)
-                    .ok_or_else(|| Error::InvalidArgument("config.durability: immediate or relaxed".into()))?;
-            }
-            if let Some(bytes) = options.take("cache_size") {
-                let enough = |bytes: &usize| *bytes >= RedbConfig::MIN_CACHE_BYTES;
-                let bytes = bytes.as_u64().and_then(|bytes| usize::try_from(bytes).ok()).filter(enough);
-                file.cache_bytes = bytes.ok_or_else(|| {
-                    Error::InvalidArgument(format!(
-                        "config.cache_size: bytes, at least {}",
-                        RedbConfig::MIN_CACHE_BYTES
-                    ))
-                })?;
-            }
-            Location::Redb(file)
-        }
-        "postgres" | "redis" | "s3" | "elasticsearch" => {
-            return Err(Error::Unsupported(format!("backend: this version has no {backend} backend")));
-        }
-        _ => return Err(Error::InvalidArgument("backend: memory or file".into())),
-    };
-    options.finish()?;
-    Ok(location)
+        };
+        values.push((name, value));
+    }
+    Location::from_backend(backend, Settings::new(prefix, values))
 }
 
 /// A JSON object's fields, taken one by one. Errors name the field and never show what is in it.

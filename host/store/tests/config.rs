@@ -42,7 +42,7 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"file","config":{"path":"a.redb","fomat":"x"}}"#, "invalid-argument", "config.fomat"),
         (r#"{"backend":"file","config":{"path":"a.redb","cache_size":1}}"#, "invalid-argument", "cache_size"),
         (r#"{"backend":"file","config":{"path":"a.json","format":"json"}}"#, "unsupported", "format"),
-        (r#"{"backend":"file","config":{"path":"a.redb","compression":"gzip"}}"#, "unsupported", "compression"),
+        (r#"{"backend":"file","config":{"path":"a.redb","compression":"gzip"}}"#, "invalid-argument", "compression"),
         (r#"{"backend":"file","config":{"path":"a.json"}}"#, "unsupported", "JSON"),
         (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
         (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use dataknobs_kv_core::Result;
+
+use crate::location::Settings;
+
 /// When a write is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,17 +20,10 @@ pub enum Durability {
 }
 
 impl Durability {
-    /// `immediate` or `relaxed`.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "immediate" => Some(Durability::Immediate),
-            "relaxed" => Some(Durability::Relaxed),
-            _ => None,
-        }
-    }
+    const WORDS: [(&str, Durability); 2] = [("immediate", Durability::Immediate), ("relaxed", Durability::Relaxed)];
 }
 
-/// The form that [`Durability::parse`] reads.
+/// As it is written in a connection string.
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -57,6 +54,18 @@ impl RedbConfig {
     /// The defaults, for this file.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         RedbConfig { path: path.into(), durability: Durability::Immediate, cache_bytes: Self::DEFAULT_CACHE_BYTES }
+    }
+
+    /// From settings by name: `durability`, `cache_size`.
+    pub(crate) fn from_settings(path: PathBuf, mut settings: Settings) -> Result<Self> {
+        let mut config = RedbConfig::new(path);
+        let durability = settings.one_of("durability", &Durability::WORDS)?;
+        config.durability = durability.unwrap_or_default();
+        if let Some(bytes) = settings.whole("cache_size", Self::MIN_CACHE_BYTES, usize::MAX)? {
+            config.cache_bytes = bytes;
+        }
+        settings.finish("a redb file")?;
+        Ok(config)
     }
 
     /// The same, with this durability.

@@ -1,10 +1,16 @@
-//! Connection strings.
+//! Where data lives: connection strings, and the same as settings by name.
+
+mod settings;
+mod url;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dataknobs_kv_core::{Error, Result, Storage};
+
+use self::url::{decode, invalid};
+pub use settings::Settings;
 
 use crate::{Durability, OpenOptions, RedbConfig, RedbStorage, memory};
 
@@ -68,59 +74,46 @@ impl Location {
                 path
             }
         };
-        let mut config = Self::file(PathBuf::from(decode(path, "path")?))?;
-        let mut seen = Vec::new();
-        for option in options.split('&').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let value = decode(value, name)?;
-            if seen.contains(&name) {
-                return Err(invalid(format!("the option `{name}` comes twice")));
-            }
-            seen.push(name);
-            match name {
-                "durability" => {
-                    config.durability =
-                        Durability::parse(&value).ok_or_else(|| invalid("`durability` is `immediate` or `relaxed`"))?;
-                }
-                "cache_size" => {
-                    config.cache_bytes =
-                        value.parse().ok().filter(|bytes| *bytes >= RedbConfig::MIN_CACHE_BYTES).ok_or_else(|| {
-                            invalid(format!(
-                                "`cache_size` is a number of bytes, at least {}",
-                                RedbConfig::MIN_CACHE_BYTES
-                            ))
-                        })?;
-                }
-                _ => {
-                    return Err(invalid(format!(
-                        "a redb file has no option `{name}`; it has `durability` and `cache_size`"
-                    )));
-                }
-            }
-        }
-        Ok(Location::Redb(config))
+        let mut settings = Settings::from_query(options)?;
+        settings.add("path", decode(path, "path")?)?;
+        Self::file(settings)
     }
 
-    /// The file adapter's settings for a path, whose ending names the form. `unsupported` for forms that this build does
-    /// not have.
-    pub fn file(path: impl Into<PathBuf>) -> Result<RedbConfig> {
-        let path = path.into();
-        if path.as_os_str().is_empty() {
-            return Err(invalid("`file:` names a file, for example `file:data.redb`"));
+    /// A backend by its name, with its own settings: `memory`, or `file` with `path`, `format` and what the form of the
+    /// file has.
+    pub fn from_backend(name: &str, settings: Settings) -> Result<Self> {
+        match name {
+            "memory" => {
+                settings.finish("memory")?;
+                Ok(Location::Memory)
+            }
+            "file" => Self::file(settings),
+            "postgres" | "redis" | "s3" | "elasticsearch" => {
+                Err(Error::Unsupported(format!("backend: this version has no {name} backend")))
+            }
+            _ => Err(invalid("backend: memory or file")),
         }
-        if path.as_os_str().as_encoded_bytes().contains(&0) {
-            return Err(invalid("a path holds no NUL"));
+    }
+
+    /// A file, whose form its ending names.
+    fn file(mut settings: Settings) -> Result<Self> {
+        let path = settings.required("path")?;
+        if path.contains('\0') {
+            return Err(settings.invalid("path", "holds no NUL"));
         }
+        let path = PathBuf::from(path);
         let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        if name.ends_with(".json") || name.ends_with(".json.gz") {
+        let json = name.ends_with(".json") || name.ends_with(".json.gz");
+        let format = settings.one_of("format", &[("redb", false), ("json", true)])?;
+        if format.unwrap_or(json) {
             return Err(Error::Unsupported(
                 "this build has no adapter for JSON files; it opens `file:PATH.redb`".into(),
             ));
         }
         if !name.ends_with(".redb") || name == ".redb" {
-            return Err(invalid("the name of a file store ends in `.redb`"));
+            return Err(settings.invalid("path", "names a file store, and ends in `.redb`"));
         }
-        Ok(RedbConfig::new(path))
+        RedbConfig::from_settings(path, settings).map(Location::Redb)
     }
 
     /// Opens it.
@@ -188,28 +181,6 @@ fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
         }
     }
     Ok(())
-}
-
-fn invalid(message: impl Into<String>) -> Error {
-    Error::InvalidArgument(message.into())
-}
-
-/// Percent-decoding; `+` is a plus sign.
-fn decode(text: &str, what: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-        match (digit(), digit()) {
-            (Some(high), Some(low)) => bytes.push(high << 4 | low),
-            _ => return Err(invalid(format!("{what}: after `%` come two hexadecimal digits (a `%` itself is `%25`)"))),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| invalid(format!("{what}: not UTF-8 after percent-decoding")))
 }
 
 #[cfg(test)]
@@ -290,6 +261,8 @@ mod tests {
             "file:a.redb?cache_size=1e9",
             "file:a.redb?sync=off",
             "file:a.redb?durability=relaxed&durability=immediate",
+            "file:a.redb?path=b.redb",
+            "file:a.redb?format=xml",
         ] {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "invalid-argument", "{url}: {error}");

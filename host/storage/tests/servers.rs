@@ -1,0 +1,84 @@
+//! The suite, by the core itself, over every adapter of a server that is there.
+//!
+//! `KV_TEST_POSTGRES=postgres://… cargo test -p dataknobs-kv-storage --test servers -- postgres::`; `cargo xtask test`
+//! brings the servers up. The component runs the suite over the same adapters in `tests/end_to_end`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dataknobs_kv_conformance::harness::{Over, Reopener};
+use dataknobs_kv_conformance::run::{Runner, run, runtime};
+use dataknobs_kv_conformance::{Harness, Need, native};
+use dataknobs_kv_core::Storage;
+use dataknobs_kv_core::storage::Capabilities;
+use dataknobs_kv_services::{Missing, SERVICES, Service};
+use dataknobs_kv_storage::OpenOptions;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+struct Server {
+    service: Service,
+    url: String,
+    storage: Arc<dyn Storage>,
+}
+
+async fn open(url: &str) -> Arc<dyn Storage> {
+    dataknobs_kv_storage::open(url, &OpenOptions::default()).await.expect("the store opens")
+}
+
+fn reopener(url: String, over: Over) -> Reopener {
+    Reopener(Box::new(move || {
+        Box::pin(async move {
+            let storage = open(&url).await;
+            (over(storage.clone()), Some(storage), Some(reopener(url, over)))
+        })
+    }))
+}
+
+#[async_trait]
+impl Runner for Server {
+    fn name(&self) -> &'static str {
+        self.service.name
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.storage.capabilities()
+    }
+    fn lacks(&self, _need: Need) -> Option<&'static str> {
+        None
+    }
+    async fn harness(&self) -> Harness {
+        let mut harness = native::harness(self.storage.clone());
+        harness.slow = true;
+        harness.reopener = harness.over.clone().map(|over| reopener(self.url.clone(), over));
+        harness
+    }
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let runtime = runtime();
+    let mut failed = false;
+    let wanted = |service: &Service| match &arguments.filter {
+        None => true,
+        Some(filter) => filter.starts_with(&format!("{}::", service.name)) || filter == service.name,
+    };
+    for service in SERVICES.iter().filter(|service| wanted(service)) {
+        failed |= match service.url() {
+            Ok(url) => {
+                let storage = runtime.block_on(open(&url));
+                run(&arguments, Arc::new(Server { service: *service, url, storage }), runtime.clone()).has_failed()
+            }
+            Err(missing) => libtest_mimic::run(&arguments, vec![absent(service, missing)]).has_failed(),
+        };
+    }
+    std::process::exit(if failed { 101 } else { 0 });
+}
+
+/// Stands for all cases over a server that is not there.
+fn absent(service: &Service, missing: Missing) -> Trial {
+    let name = format!("{}::all_cases", service.name);
+    if missing.required {
+        Trial::test(name, move || Err(Failed::from(missing.reason)))
+    } else {
+        Trial::ignorable_test(name, move || Ok(Completion::ignored_with(missing.reason)))
+    }
+}

@@ -1,0 +1,74 @@
+//! The servers that all tests of a run share: their addresses come in the environment.
+
+use std::env;
+
+/// A server that tests can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// As it is called in `KV_TEST_REQUIRE` and in test names.
+    pub name: &'static str,
+    /// The environment variable with the connection string of a store on it.
+    pub variable: &'static str,
+}
+
+/// All of them.
+pub const SERVICES: &[Service] = &[
+    Service { name: "postgres", variable: "KV_TEST_POSTGRES" },
+    Service { name: "redis", variable: "KV_TEST_REDIS" },
+    Service { name: "redis-cluster", variable: "KV_TEST_REDIS_CLUSTER" },
+    Service { name: "valkey", variable: "KV_TEST_VALKEY" },
+    Service { name: "s3-seaweedfs", variable: "KV_TEST_S3_SEAWEEDFS" },
+    Service { name: "s3-moto", variable: "KV_TEST_S3_MOTO" },
+    Service { name: "s3-minio", variable: "KV_TEST_S3_MINIO" },
+    Service { name: "s3-versitygw", variable: "KV_TEST_S3_VERSITYGW" },
+    Service { name: "elasticsearch", variable: "KV_TEST_ELASTICSEARCH" },
+    Service { name: "opensearch", variable: "KV_TEST_OPENSEARCH" },
+];
+
+/// A server that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Why a test is ignored.
+    pub reason: String,
+    /// Whether `KV_TEST_REQUIRE` names it: then the test fails.
+    pub required: bool,
+}
+
+impl Service {
+    /// The connection string of a store on it.
+    pub fn url(&self) -> Result<String, Missing> {
+        match env::var(self.variable) {
+            Ok(url) if !url.is_empty() => Ok(url),
+            _ => Err(Missing {
+                reason: format!("no {}: `cargo xtask test` brings it up ({} names one)", self.name, self.variable),
+                required: required(&env::var("KV_TEST_REQUIRE").unwrap_or_default(), self.name),
+            }),
+        }
+    }
+}
+
+/// The connection string of a store on the service of this name.
+///
+/// # Panics
+/// Where there is no such service.
+pub fn shared(name: &str) -> Result<String, Missing> {
+    let service = SERVICES.iter().find(|service| service.name == name);
+    service.unwrap_or_else(|| panic!("no service is called {name}")).url()
+}
+
+fn required(names: &str, name: &str) -> bool {
+    names.split(',').map(str::trim).any(|required| required == name || required == "all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_by_name() {
+        assert!(required("redis, postgres", "postgres"));
+        assert!(required("all", "postgres"));
+        assert!(!required("redis-cluster", "redis"));
+        assert!(!required("", "redis"));
+    }
+}
