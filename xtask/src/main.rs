@@ -8,6 +8,7 @@ mod packages;
 mod real_input;
 mod report;
 mod run;
+mod services;
 mod setup;
 mod size;
 mod test;
@@ -22,7 +23,10 @@ cargo xtask COMMAND
 
   setup              the pinned Rust with what the project needs; costs nothing when it is there
   run [ARGS]         setup, build, and serve on http://127.0.0.1:8700; ARGS go to `dataknobs-kv serve`
-  test [ARGS]        setup, all tests, doctests and examples, and a table of what ran where; ARGS go to `cargo test`
+  test [ARGS]        setup, real servers, all tests, doctests and examples, and a table of what ran where; ARGS go to
+                     `cargo test`, but for a first `--services=NAME,NAME…` or `--services=none`
+  services up [NAME...] | down | status
+                     real servers that stay, and `export` lines that tell the tests where they are
 
   check              setup, fmt, clippy, doc and licences
   fmt                rustfmt, changing nothing
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
-    let takes_arguments = matches!(command, "run" | "test" | "bench" | "help" | "--help" | "-h");
+    let takes_arguments = matches!(command, "run" | "test" | "services" | "bench" | "help" | "--help" | "-h");
     if let (false, Some(first)) = (takes_arguments, args.first()) {
         return Err(format!("`{command}` takes no arguments, and got `{first}`"));
     }
@@ -61,6 +65,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         "setup" => setup::setup()?,
         "run" => run::run(args)?,
         "test" => return test::test(args),
+        "services" => services::services(args)?,
         "check" => {
             setup::setup()?;
             check::fmt()?;

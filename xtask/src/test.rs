@@ -8,12 +8,17 @@ use crate::Result;
 use crate::cargo::{cargo, describe};
 use crate::report::Report;
 
-/// Runs tests, doctests and the examples that are tests; with arguments only what they make of `cargo test`.
+/// Runs tests, doctests and the examples that are tests; with arguments only what they make of `cargo test`. Servers are
+/// there meanwhile, and end with this program, however that ends.
 pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
     crate::setup::setup()?;
     let began = Instant::now();
+    let first = args.first().and_then(|first| first.strip_prefix("--services="));
+    let args = if first.is_some() { &args[1..] } else { args };
+    let servers = crate::services::for_tests(first)?;
     let mut report = Report::default();
-    let mut good = cargo_test(args, &mut report)?;
+    let mut good = cargo_test(args, &servers.variables, &mut report)?;
+    drop(servers);
     good &= report.passed();
     println!("\n{}", report.summary());
     println!("{} in {} s", if good { "passed" } else { "FAILED" }, began.elapsed().as_secs());
@@ -21,11 +26,11 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
 }
 
 /// Whether cargo itself was content.
-fn cargo_test(args: &[String], report: &mut Report) -> Result<bool> {
+fn cargo_test(args: &[String], variables: &[(String, String)], report: &mut Report) -> Result<bool> {
     // One pipe for both, so that cargo's "Running …" stands before what that binary prints.
     let (reader, writer) = std::io::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
     let mut command = cargo(["test", "--no-fail-fast"]);
-    command.args(args).stdin(Stdio::null());
+    command.args(args).envs(variables.iter().cloned()).stdin(Stdio::null());
     command.stdout(writer.try_clone().map_err(|e| format!("cannot share a pipe: {e}"))?).stderr(writer);
     let said = describe(&command);
     eprintln!("$ {said}");

@@ -1,10 +1,30 @@
 //! Real servers for tests.
 //!
-//! * [`SERVICES`]: which there are; [`shared`]: the one that all tests of a run use, brought up by `cargo xtask services`
+//! * [`SERVICES`]: which a store can be opened on; [`shared`]: the one that all tests of a run use, brought up by
+//!   `cargo xtask test` or `cargo xtask services up`
+//! * [`Server`]: one that a test starts for itself, and may kill, pause and restart
+//! * [`Kind`]: all that can be started; `recipe/`: how each is, `install/`: where its programs come from
+//! * [`up`]: those that stay when the program that started them ends
 //!
 //! A test that needs a server which is not there is *ignored*, with the reason; named in `KV_TEST_REQUIRE` (names joined
 //! by commas, or `all`) it fails instead.
 
+mod http;
+mod install;
+mod kind;
+mod port;
+mod process;
+mod reaper;
+mod recipe;
+mod resp;
+mod running;
+mod server;
 mod shared;
+pub mod up;
 
+pub use kind::Kind;
+pub use server::Server;
 pub use shared::{Missing, SERVICES, Service, shared};
+
+/// What went wrong, in words for the person at the terminal.
+pub type Result<T = (), E = String> = std::result::Result<T, E>;

@@ -34,16 +34,25 @@ pub struct Missing {
     pub required: bool,
 }
 
+impl Missing {
+    /// The server of this name, for this reason, which becomes one line: reports of tests are read line by line.
+    pub(crate) fn new(name: &str, reason: String) -> Self {
+        let reason = reason.lines().map(str::trim).collect::<Vec<_>>().join(" | ");
+        Self { reason, required: required(&env::var("KV_TEST_REQUIRE").unwrap_or_default(), name) }
+    }
+}
+
 impl Service {
     /// The connection string of a store on it.
     pub fn url(&self) -> Result<String, Missing> {
-        match env::var(self.variable) {
-            Ok(url) if !url.is_empty() => Ok(url),
-            _ => Err(Missing {
-                reason: format!("no {}: `cargo xtask test` brings it up ({} names one)", self.name, self.variable),
-                required: required(&env::var("KV_TEST_REQUIRE").unwrap_or_default(), self.name),
-            }),
+        let set = |variable: &str| env::var(variable).ok().filter(|value| !value.is_empty());
+        if let Some(url) = set(self.variable) {
+            return Ok(url);
         }
+        let reason = set(&format!("{}_MISSING", self.variable)).unwrap_or_else(|| {
+            format!("no {}: `cargo xtask test` brings it up ({} names one)", self.name, self.variable)
+        });
+        Err(Missing::new(self.name, reason))
     }
 }
 
