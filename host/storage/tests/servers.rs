@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use dataknobs_kv_conformance::harness::{Over, Reopener};
 use dataknobs_kv_conformance::run::{Runner, run, runtime};
 use dataknobs_kv_conformance::{Harness, Need, native};
-use dataknobs_kv_core::Storage;
 use dataknobs_kv_core::storage::Capabilities;
+use dataknobs_kv_core::{Error, Result, Storage};
 use dataknobs_kv_services::{Missing, SERVICES, Service};
 use dataknobs_kv_storage::OpenOptions;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -21,8 +21,12 @@ struct Server {
     storage: Arc<dyn Storage>,
 }
 
+async fn try_open(url: &str) -> Result<Arc<dyn Storage>> {
+    dataknobs_kv_storage::open(url, &OpenOptions::default()).await
+}
+
 async fn open(url: &str) -> Arc<dyn Storage> {
-    dataknobs_kv_storage::open(url, &OpenOptions::default()).await.expect("the store opens")
+    try_open(url).await.expect("the store opens")
 }
 
 fn reopener(url: String, over: Over) -> Reopener {
@@ -63,22 +67,34 @@ fn main() {
     };
     for service in SERVICES.iter().filter(|service| wanted(service)) {
         failed |= match service.url() {
-            Ok(url) => {
-                let storage = runtime.block_on(open(&url));
-                run(&arguments, Arc::new(Server { service: *service, url, storage }), runtime.clone()).has_failed()
-            }
-            Err(missing) => libtest_mimic::run(&arguments, vec![absent(service, missing)]).has_failed(),
+            Ok(url) => match runtime.block_on(try_open(&url)) {
+                Ok(storage) => {
+                    let server = Arc::new(Server { service: *service, url, storage });
+                    run(&arguments, server, runtime.clone()).has_failed()
+                }
+                // Built without this adapter.
+                Err(error @ Error::Unsupported(_)) => {
+                    all_cases(&arguments, service, service.missing(error.to_string()))
+                }
+                Err(error) => {
+                    let missing = Missing { reason: error.to_string(), required: true };
+                    all_cases(&arguments, service, missing)
+                }
+            },
+            Err(missing) => all_cases(&arguments, service, missing),
         };
     }
     std::process::exit(if failed { 101 } else { 0 });
 }
 
-/// Stands for all cases over a server that is not there.
-fn absent(service: &Service, missing: Missing) -> Trial {
+/// One case that stands for all those over a server that is not there; whether that is a failure.
+fn all_cases(arguments: &Arguments, service: &Service, missing: Missing) -> bool {
     let name = format!("{}::all_cases", service.name);
-    if missing.required {
-        Trial::test(name, move || Err(Failed::from(missing.reason)))
+    let Missing { reason, required } = missing;
+    let trial = if required {
+        Trial::test(name, move || Err(Failed::from(reason)))
     } else {
-        Trial::ignorable_test(name, move || Ok(Completion::ignored_with(missing.reason)))
-    }
+        Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
+    };
+    libtest_mimic::run(arguments, vec![trial]).has_failed()
 }

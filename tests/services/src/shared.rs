@@ -52,7 +52,12 @@ impl Service {
         let reason = set(&format!("{}_MISSING", self.variable)).unwrap_or_else(|| {
             format!("no {}: `cargo xtask test` brings it up ({} names one)", self.name, self.variable)
         });
-        Err(Missing::new(self.name, reason))
+        Err(self.missing(reason))
+    }
+
+    /// It cannot be used, for this reason.
+    pub fn missing(&self, reason: String) -> Missing {
+        Missing::new(self.name, reason)
     }
 }
 
