@@ -3,6 +3,7 @@
 //! * [`SERVICES`]: which a store can be opened on; [`shared`]: the one that all tests of a run use, brought up by
 //!   `cargo xtask test` or `cargo xtask services up`
 //! * [`Server`]: one that a test starts for itself, and may kill, pause and restart
+//! * [`Proxy`]: a TCP proxy in front of one, which delays, cuts and loses
 //! * [`Kind`]: all that can be started; `recipe/`: how each is, `install/`: where its programs come from
 //! * [`up`]: those that stay when the program that started them ends
 //!
@@ -14,6 +15,7 @@ mod install;
 mod kind;
 mod port;
 mod process;
+mod proxy;
 mod reaper;
 mod recipe;
 mod resp;
@@ -23,6 +25,7 @@ mod shared;
 pub mod up;
 
 pub use kind::Kind;
+pub use proxy::{Added, Direction, Proxy, Toxic};
 pub use server::Server;
 pub use shared::{Missing, SERVICES, Service, shared};
 
