@@ -3,6 +3,7 @@
 //! * [`open`] and [`Location`]: connection strings (`memory:`, `file:data.redb?durability=relaxed`)
 //! * [`memory()`]: the core's reference storage, with real randomness
 //! * [`redb`]: one crash-safe file, the embedded default
+//! * [`redis`]: Redis and Valkey, one server or a cluster
 //! * [`layer`]: wrappers, each a [`Storage`] itself
 //!
 //! An adapter is nothing but a [`Storage`]: what it owes is written there, and the conformance suite holds it to that.
@@ -29,6 +30,8 @@ pub mod layer;
 mod location;
 mod memory;
 pub mod redb;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::sync::Arc;
 
@@ -38,6 +41,8 @@ pub use layer::DefaultTtls;
 pub use location::{Location, Settings};
 pub use memory::memory;
 pub use redb::{Durability, RedbConfig, RedbStorage};
+#[cfg(feature = "redis")]
+pub use redis::{RedisConfig, RedisDurability, RedisStorage};
 
 /// What a connection string does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,11 @@ fn the_fields_of_the_readme() {
     assert_eq!(config.cleanup(), None);
     let config: Config = serde_json::from_str(r#"{"url":"file:x.redb"}"#).unwrap();
     assert_eq!(config.location().unwrap().to_string(), "file:x.redb");
+    let config =
+        Config::from_json(r#"{"backend":"redis","config":{"host":"db","port":6380,"db":2,"password":"hunter2"}}"#)
+            .unwrap();
+    assert_eq!(config.location().unwrap().to_string(), "redis://db:6380/2");
+    assert!(!format!("{config:?}").contains("hunter2"));
 }
 
 #[test]
@@ -47,7 +52,8 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
         (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),
         (r#"{"backend":"postgres","config":{"host":"h","password":"hunter2"}}"#, "unsupported", "postgres"),
-        (r#"{"backend":"redis","config":{"password":"hunter2"}}"#, "unsupported", "redis"),
+        (r#"{"backend":"redis","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
+        (r#"{"backend":"redis","config":{"host":"h","db":"hunter2"}}"#, "invalid-argument", "config.db"),
         (r#"{"url":"postgres://me:hunter2@h/db"}"#, "unsupported", "postgres"),
         (r#"{"url":5}"#, "invalid-argument", "url"),
         (r#"{"backend":"memory","#, "invalid-argument", "line 1"),
@@ -64,7 +70,7 @@ fn what_is_not_known_or_not_there_is_refused() {
 fn secrets_stay_out_of_messages() {
     let error = Config::from_toml("backend = 'redis'\n[config]\npassword = hunter2\n").unwrap_err().to_string();
     assert!(error.contains("line 3") && !error.contains("hunter2"), "{error}");
-    let error = Config::from_toml("url = 'redis://:hunter2@host'\n").unwrap_err().to_string();
+    let error = Config::from_toml("url = 'redis://:hunter2@host?pasword=hunter2'\n").unwrap_err().to_string();
     assert!(!error.contains("hunter2"), "{error}");
     let debug = format!("{:?}", Config::from_url("file:data.redb").unwrap());
     assert!(debug.contains("file:data.redb"), "{debug}");

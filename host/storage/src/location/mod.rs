@@ -1,7 +1,7 @@
 //! Where data lives: connection strings, and the same as settings by name.
 
 mod settings;
-mod url;
+pub(crate) mod url;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,9 @@ use dataknobs_kv_core::{Error, Result, Storage};
 use self::url::{decode, invalid};
 pub use settings::Settings;
 
-use crate::{Durability, OpenOptions, RedbConfig, RedbStorage, memory};
+use crate::{OpenOptions, RedbConfig, RedbStorage, memory};
+#[cfg(feature = "redis")]
+use crate::{RedisConfig, RedisStorage};
 
 /// Where data lives: a connection string, taken apart.
 ///
@@ -21,6 +23,10 @@ use crate::{Durability, OpenOptions, RedbConfig, RedbStorage, memory};
 ///   absolute (`file:/var/lib/data.redb`, `file:///var/lib/data.redb`). In the path `%`, `?` and `#` are written `%25`,
 ///   `%3F` and `%23`; any other character may be written so too. Options follow a `?`, joined by `&`:
 ///   `durability=immediate` (the default) or `relaxed`, `cache_size=BYTES`.
+/// * `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `redis-cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`; with TLS
+///   `rediss://`, `rediss-cluster://`. In user and password all but letters and digits is written as in a path. Options:
+///   `prefix`, `shards`, `timeout`, `connect_timeout`, `pool_size`, `expiry_margin`, `durability`, `tls_ca`, `tls_cert`,
+///   `tls_key`.
 ///
 /// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form of a path in UTF-8 can be parsed
 /// again, and holds no secret.
@@ -31,6 +37,9 @@ pub enum Location {
     Memory,
     /// A redb file.
     Redb(RedbConfig),
+    /// Redis or Valkey, one server or a cluster.
+    #[cfg(feature = "redis")]
+    Redis(RedisConfig),
 }
 
 impl Location {
@@ -53,6 +62,7 @@ impl Location {
             "memory" if matches!(rest, "" | "//") => Ok(Location::Memory),
             "memory" => Err(invalid("`memory:` takes no name and no options")),
             "file" => Self::parse_file(rest),
+            "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => Self::parse_redis(&scheme, rest),
             _ => Err(Error::Unsupported(format!(
                 "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH.redb`"
             ))),
@@ -79,6 +89,16 @@ impl Location {
         Self::file(settings)
     }
 
+    #[cfg(feature = "redis")]
+    fn parse_redis(scheme: &str, rest: &str) -> Result<Self> {
+        RedisConfig::from_url(scheme, url::ServerUrl::parse(scheme, rest)?).map(Location::Redis)
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn parse_redis(_scheme: &str, _rest: &str) -> Result<Self> {
+        Err(Error::Unsupported("this build has no Redis: it was built without the feature `redis`".into()))
+    }
+
     /// A backend by its name, with its own settings: `memory`, or `file` with `path`, `format` and what the form of the
     /// file has.
     pub fn from_backend(name: &str, settings: Settings) -> Result<Self> {
@@ -88,10 +108,14 @@ impl Location {
                 Ok(Location::Memory)
             }
             "file" => Self::file(settings),
-            "postgres" | "redis" | "s3" | "elasticsearch" => {
+            #[cfg(feature = "redis")]
+            "redis" => RedisConfig::from_settings(settings).map(Location::Redis),
+            #[cfg(not(feature = "redis"))]
+            "redis" => Self::parse_redis("redis", ""),
+            "postgres" | "s3" | "elasticsearch" => {
                 Err(Error::Unsupported(format!("backend: this version has no {name} backend")))
             }
-            _ => Err(invalid("backend: memory or file")),
+            _ => Err(invalid("backend: memory, file or redis")),
         }
     }
 
@@ -118,17 +142,20 @@ impl Location {
 
     /// Opens it.
     ///
-    /// * `invalid-argument`: the path is no place for a file, or holds another program's data
-    /// * `access-denied`: the operating system does not let us
-    /// * `unavailable`: another process has the file open; the disk is full or failing
+    /// * `invalid-argument`: the path is no place for a file, or holds another program's data; the server has no such
+    ///   database, or the store there is laid out otherwise
+    /// * `access-denied`: the operating system, or the server, does not let us
+    /// * `unavailable`: another process has the file open; the disk is full or failing; the server cannot be reached
     /// * `corrupt`: the file is truncated or damaged, or was never ours
-    /// * `unsupported`: the file was written by a newer version
+    /// * `unsupported`: the data were written by a newer version; the server is too old
     ///
     /// A file that is refused is left as it is.
     pub async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
         Ok(match self {
             Location::Memory => Arc::new(memory()),
             Location::Redb(config) => Arc::new(RedbStorage::open(config.clone(), options.create).await?),
+            #[cfg(feature = "redis")]
+            Location::Redis(config) => Arc::new(RedisStorage::open(config.clone(), options.create).await?),
         })
     }
 }
@@ -137,6 +164,8 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Memory => f.write_str("memory:"),
+            #[cfg(feature = "redis")]
+            Location::Redis(config) => config.fmt(f),
             Location::Redb(config) => {
                 f.write_str("file:")?;
                 write_path(f, &config.path)?;
@@ -186,11 +215,12 @@ fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Durability;
 
     fn path(url: &str) -> String {
         match Location::parse(url).unwrap() {
             Location::Redb(config) => config.path.to_str().unwrap().to_owned(),
-            Location::Memory => panic!("{url}"),
+            _ => panic!("{url}"),
         }
     }
 
@@ -227,6 +257,10 @@ mod tests {
             "file:/abs/a b.redb?durability=relaxed",
             "file:a%25%3F%23%0A.redb?durability=relaxed&cache_size=2097152",
             "file:////odd.redb",
+            #[cfg(feature = "redis")]
+            "redis://me@host:6380/2?prefix=app%3Akv&timeout=2.5",
+            #[cfg(feature = "redis")]
+            "rediss-cluster://a:1,[::1]:2?shards=4&durability=durable",
         ] {
             let location = Location::parse(url).unwrap();
             assert_eq!(location.to_string(), url);
@@ -263,12 +297,25 @@ mod tests {
             "file:a.redb?durability=relaxed&durability=immediate",
             "file:a.redb?path=b.redb",
             "file:a.redb?format=xml",
+            #[cfg(feature = "redis")]
+            "redis:host",
+            #[cfg(feature = "redis")]
+            "redis://host/first",
+            #[cfg(feature = "redis")]
+            "redis://host?shards=0",
+            #[cfg(feature = "redis")]
+            "redis://host?prefix={x}",
+            #[cfg(feature = "redis")]
+            "redis://host?tls_ca=ca.pem",
+            #[cfg(feature = "redis")]
+            "redis://a,b",
+            #[cfg(feature = "redis")]
+            "redis-cluster://a:1/1",
         ] {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "invalid-argument", "{url}: {error}");
         }
-        for url in ["postgres://me:hunter2@host/db", "redis://:hunter2@host", "s3://b?secret=hunter2", "file:a.json.gz"]
-        {
+        for url in ["postgres://me:hunter2@host/db", "s3://b?secret=hunter2", "file:a.json.gz"] {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "unsupported", "{url}");
             assert!(!error.to_string().contains("hunter2"));

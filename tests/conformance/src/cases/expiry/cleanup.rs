@@ -84,6 +84,9 @@ async fn cleanup_of_one_namespace(h: Harness) {
 }
 
 async fn cleanup_of_all(h: Harness) {
+    // Long before all other cases: on a server that they share, their entries have not expired by then, and who else cleans
+    // all of it may count ours.
+    h.clock.set(h.clock.now() - 1_500_000_000_000);
     let others = ["", "x", "y"].map(|suffix| h.beside(format!("{}{suffix}", h.namespace)));
     for space in &others {
         written(space.set("gone", 1, expiring(Expiry::After(10))).await);
@@ -91,7 +94,7 @@ async fn cleanup_of_all(h: Harness) {
     }
     clean(&h, None).await;
     h.clock.advance(10);
-    assert!(clean(&h, None).await >= 3);
+    clean(&h, None).await;
     for space in &others {
         assert_eq!(clean(&h, Some(&space.namespace)).await, 0);
         assert_eq!(space.keys("**").await, ["stays"]);
