@@ -5,11 +5,13 @@
 //! * [`Server`]: one that a test starts for itself, and may kill, pause and restart
 //! * [`Proxy`]: a TCP proxy in front of one, which delays, cuts and loses
 //! * [`Kind`]: all that can be started; `recipe/`: how each is, `install/`: where its programs come from
+//! * [`history`]: what clients saw, recorded, and checked for linearizability
 //! * [`up`]: those that stay when the program that started them ends
 //!
 //! A test that needs a server which is not there is *ignored*, with the reason; named in `KV_TEST_REQUIRE` (names joined
 //! by commas, or `all`) it fails instead.
 
+pub mod history;
 mod http;
 mod install;
 mod kind;

@@ -74,7 +74,7 @@ pub(crate) fn quietly(command: &mut Command) -> Result<String> {
 /// The folder of this name in the cache, filled by `fill` if it is not there in full.
 ///
 /// What failed is not tried again by this program: a hundred tests would each wait for the network.
-fn once(name: &str, fill: impl FnOnce(&Path) -> Result) -> Result<PathBuf> {
+pub(crate) fn once(name: &str, fill: impl FnOnce(&Path) -> Result) -> Result<PathBuf> {
     static FAILED: Mutex<Option<HashMap<String, String>>> = Mutex::new(None);
     let cache = cache()?;
     let (folder, complete) = (cache.join(name), cache.join(name).join(".complete"));
