@@ -58,7 +58,7 @@ fn refusals() {
     assert!(stderr.contains("token"), "{stderr}");
     cli.fails(2, &["serve", "--listen", "nonsense"]);
     cli.fails(2, &["--store", "http://127.0.0.1:1", "serve"]);
-    cli.fails(6, &["--store", "postgres://me:hunter2@host/db", "keys"]);
+    cli.fails(6, &["--store", "mysql://me:hunter2@host/db", "keys"]);
     cli.fails(2, &["--store", "nonsense", "keys"]);
     let service = Service::start(&cli, &[]);
     let taken = service.url.strip_prefix("http://").unwrap();

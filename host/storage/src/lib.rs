@@ -3,6 +3,7 @@
 //! * [`open`] and [`Location`]: connection strings (`memory:`, `file:data.redb?durability=relaxed`)
 //! * [`memory()`]: the core's reference storage, with real randomness
 //! * [`redb`]: one crash-safe file, the embedded default
+//! * [`postgres`]: a table in PostgreSQL
 //! * [`redis`]: Redis and Valkey, one server or a cluster
 //! * [`layer`]: wrappers, each a [`Storage`] itself
 //!
@@ -20,8 +21,8 @@
 //! assert!(storage.capabilities().durable);
 //! assert_eq!(storage.count("default", Range::default(), 0).await?, Some(0));
 //!
-//! let error = open("postgres://me:secret@host/db", &OpenOptions::default()).await.err().unwrap();
-//! assert_eq!(error.to_string(), "unsupported: this build has no adapter for `postgres:`; it opens `memory:` and `file:PATH.redb`");
+//! let error = open("mysql://me:secret@host/db", &OpenOptions::default()).await.err().unwrap();
+//! assert_eq!(error.to_string(), "unsupported: this build has no adapter for `mysql:`; it opens `memory:` and `file:PATH.redb`");
 //! # Ok(())
 //! # }
 //! ```
@@ -29,6 +30,8 @@
 pub mod layer;
 mod location;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod redb;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -40,6 +43,8 @@ use dataknobs_kv_core::{Result, Storage};
 pub use layer::DefaultTtls;
 pub use location::{Location, Settings};
 pub use memory::memory;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresConfig, PostgresStorage, SslMode};
 pub use redb::{Durability, RedbConfig, RedbStorage};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisDurability, RedisStorage};

@@ -18,6 +18,12 @@ fn the_fields_of_the_readme() {
     assert_eq!(config.cleanup(), None);
     let config: Config = serde_json::from_str(r#"{"url":"file:x.redb"}"#).unwrap();
     assert_eq!(config.location().unwrap().to_string(), "file:x.redb");
+    let config = Config::from_json(
+        r#"{"backend":"postgres","config":{"host":"db","port":5433,"database":"kv","table":"t","user":"me","password":"hunter2"}}"#,
+    )
+    .unwrap();
+    assert_eq!(config.location().unwrap().to_string(), "postgres://me@db:5433/kv?table=t");
+    assert!(!format!("{config:?}").contains("hunter2"));
     let config =
         Config::from_json(r#"{"backend":"redis","config":{"host":"db","port":6380,"db":2,"password":"hunter2"}}"#)
             .unwrap();
@@ -51,10 +57,10 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"file","config":{"path":"a.json"}}"#, "unsupported", "JSON"),
         (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
         (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),
-        (r#"{"backend":"postgres","config":{"host":"h","password":"hunter2"}}"#, "unsupported", "postgres"),
+        (r#"{"backend":"postgres","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"host":"h","db":"hunter2"}}"#, "invalid-argument", "config.db"),
-        (r#"{"url":"postgres://me:hunter2@h/db"}"#, "unsupported", "postgres"),
+        (r#"{"url":"postgres://me:hunter2@h/db?port=x"}"#, "invalid-argument", "port"),
         (r#"{"url":5}"#, "invalid-argument", "url"),
         (r#"{"backend":"memory","#, "invalid-argument", "line 1"),
     ] {

@@ -13,6 +13,8 @@ use self::url::{decode, invalid};
 pub use settings::Settings;
 
 use crate::{OpenOptions, RedbConfig, RedbStorage, memory};
+#[cfg(feature = "postgres")]
+use crate::{PostgresConfig, PostgresStorage};
 #[cfg(feature = "redis")]
 use crate::{RedisConfig, RedisStorage};
 
@@ -23,6 +25,8 @@ use crate::{RedisConfig, RedisStorage};
 ///   absolute (`file:/var/lib/data.redb`, `file:///var/lib/data.redb`). In the path `%`, `?` and `#` are written `%25`,
 ///   `%3F` and `%23`; any other character may be written so too. Options follow a `?`, joined by `&`:
 ///   `durability=immediate` (the default) or `relaxed`, `cache_size=BYTES`.
+/// * `postgres://[USER[:PASSWORD]@][HOST][:PORT][/DATABASE]` (or `postgresql:`). Options: `table=NAME` or
+///   `SCHEMA.NAME`, `pool_size`, `timeout`, `connect_timeout`, `sslmode`, `sslrootcert`, `prepared_statements`.
 /// * `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `redis-cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`; with TLS
 ///   `rediss://`, `rediss-cluster://`. In user and password all but letters and digits is written as in a path. Options:
 ///   `prefix`, `shards`, `timeout`, `connect_timeout`, `pool_size`, `expiry_margin`, `durability`, `tls_ca`, `tls_cert`,
@@ -37,6 +41,9 @@ pub enum Location {
     Memory,
     /// A redb file.
     Redb(RedbConfig),
+    /// A table in PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresConfig>),
     /// Redis or Valkey, one server or a cluster.
     #[cfg(feature = "redis")]
     Redis(RedisConfig),
@@ -62,6 +69,7 @@ impl Location {
             "memory" if matches!(rest, "" | "//") => Ok(Location::Memory),
             "memory" => Err(invalid("`memory:` takes no name and no options")),
             "file" => Self::parse_file(rest),
+            "postgres" | "postgresql" => Self::parse_postgres(rest),
             "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => Self::parse_redis(&scheme, rest),
             _ => Err(Error::Unsupported(format!(
                 "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH.redb`"
@@ -89,6 +97,16 @@ impl Location {
         Self::file(settings)
     }
 
+    #[cfg(feature = "postgres")]
+    fn parse_postgres(rest: &str) -> Result<Self> {
+        PostgresConfig::from_url(rest).map(Box::new).map(Location::Postgres)
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn parse_postgres(_rest: &str) -> Result<Self> {
+        Err(Error::Unsupported("this build has no PostgreSQL: it was built without the feature `postgres`".into()))
+    }
+
     #[cfg(feature = "redis")]
     fn parse_redis(scheme: &str, rest: &str) -> Result<Self> {
         RedisConfig::from_url(scheme, url::ServerUrl::parse(scheme, rest)?).map(Location::Redis)
@@ -108,14 +126,16 @@ impl Location {
                 Ok(Location::Memory)
             }
             "file" => Self::file(settings),
+            #[cfg(feature = "postgres")]
+            "postgres" => PostgresConfig::from_settings(settings).map(Box::new).map(Location::Postgres),
+            #[cfg(not(feature = "postgres"))]
+            "postgres" => Self::parse_postgres(""),
             #[cfg(feature = "redis")]
             "redis" => RedisConfig::from_settings(settings).map(Location::Redis),
             #[cfg(not(feature = "redis"))]
             "redis" => Self::parse_redis("redis", ""),
-            "postgres" | "s3" | "elasticsearch" => {
-                Err(Error::Unsupported(format!("backend: this version has no {name} backend")))
-            }
-            _ => Err(invalid("backend: memory, file or redis")),
+            "s3" | "elasticsearch" => Err(Error::Unsupported(format!("backend: this version has no {name} backend"))),
+            _ => Err(invalid("backend: memory, file, postgres or redis")),
         }
     }
 
@@ -143,7 +163,7 @@ impl Location {
     /// Opens it.
     ///
     /// * `invalid-argument`: the path is no place for a file, or holds another program's data; the server has no such
-    ///   database, or the store there is laid out otherwise
+    ///   database or schema, or the store there is laid out otherwise or is another program's
     /// * `access-denied`: the operating system, or the server, does not let us
     /// * `unavailable`: another process has the file open; the disk is full or failing; the server cannot be reached
     /// * `corrupt`: the file is truncated or damaged, or was never ours
@@ -154,6 +174,10 @@ impl Location {
         Ok(match self {
             Location::Memory => Arc::new(memory()),
             Location::Redb(config) => Arc::new(RedbStorage::open(config.clone(), options.create).await?),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(config) => {
+                Arc::new(PostgresStorage::open(config.as_ref().clone(), options.create).await?)
+            }
             #[cfg(feature = "redis")]
             Location::Redis(config) => Arc::new(RedisStorage::open(config.clone(), options.create).await?),
         })
@@ -164,6 +188,8 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Memory => f.write_str("memory:"),
+            #[cfg(feature = "postgres")]
+            Location::Postgres(config) => config.fmt(f),
             #[cfg(feature = "redis")]
             Location::Redis(config) => config.fmt(f),
             Location::Redb(config) => {
@@ -257,6 +283,8 @@ mod tests {
             "file:/abs/a b.redb?durability=relaxed",
             "file:a%25%3F%23%0A.redb?durability=relaxed&cache_size=2097152",
             "file:////odd.redb",
+            #[cfg(feature = "postgres")]
+            "postgres://me@host:6543/kv?table=app.entries",
             #[cfg(feature = "redis")]
             "redis://me@host:6380/2?prefix=app%3Akv&timeout=2.5",
             #[cfg(feature = "redis")]
@@ -297,6 +325,10 @@ mod tests {
             "file:a.redb?durability=relaxed&durability=immediate",
             "file:a.redb?path=b.redb",
             "file:a.redb?format=xml",
+            #[cfg(feature = "postgres")]
+            "postgres:",
+            #[cfg(feature = "postgres")]
+            "postgres://h/db?tabel=x",
             #[cfg(feature = "redis")]
             "redis:host",
             #[cfg(feature = "redis")]
@@ -315,7 +347,7 @@ mod tests {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "invalid-argument", "{url}: {error}");
         }
-        for url in ["postgres://me:hunter2@host/db", "s3://b?secret=hunter2", "file:a.json.gz"] {
+        for url in ["mysql://me:hunter2@host/db", "s3://b?secret=hunter2", "file:a.json.gz"] {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "unsupported", "{url}");
             assert!(!error.to_string().contains("hunter2"));

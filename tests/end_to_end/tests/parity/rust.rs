@@ -298,12 +298,16 @@ async fn rust_backend_configuration() -> Result<()> {
     let again = KvStore::open_with(Config::from_fields(fields)?).await?;
     assert_eq!(again.get("a").await?, Some(1.into()), "a file keeps what it was given");
 
+    let fields = json!({"backend": "postgres", "config": {"host": "localhost", "port": 5432, "database": "mydb",
+        "table": "kv_store", "user": "user", "password": "pass"}});
+    let config = Config::from_fields(fields)?;
+    assert_eq!(config.location().map(ToString::to_string).as_deref(), Some("postgres://user@localhost/mydb"));
+
     // What this version cannot do is refused and not skipped.
     for fields in [
         json!({"backend": "file", "config": {"path": path, "format": "json"}}),
         json!({"backend": "file", "config": {"path": path, "compression": "gzip"}}),
         json!({"backend": "memory", "cache": "memory"}),
-        json!({"backend": "postgres", "config": {"host": "localhost"}}),
     ] {
         let refused = Config::from_fields(fields.clone()).err();
         assert!(matches!(refused, Some(Error::Unsupported(_))), "{fields}: {refused:?}");

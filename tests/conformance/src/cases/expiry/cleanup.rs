@@ -85,7 +85,7 @@ async fn cleanup_of_one_namespace(h: Harness) {
 
 async fn cleanup_of_all(h: Harness) {
     // Long before all other cases: on a server that they share, their entries have not expired by then, and who else cleans
-    // all of it may count ours.
+    // all of it may remove ours, and count them.
     h.clock.set(h.clock.now() - 1_500_000_000_000);
     let others = ["", "x", "y"].map(|suffix| h.beside(format!("{}{suffix}", h.namespace)));
     for space in &others {

@@ -68,23 +68,17 @@ async fn reclaims_only_what_has_expired(h: Harness) {
 
 async fn reclaims_of_all_namespaces(h: Harness) {
     let storage = h.storage();
+    // Long before all other cases: on a server that they share, their entries have not expired by then, and who else runs
+    // this case may remove ours, or count theirs.
+    h.clock.set(h.clock.now() - 1_000_000_000_000);
     let others = ["x", "y"].map(|suffix| h.beside(format!("{}{suffix}", h.namespace)));
     for space in &others {
         space.write(vec![put_until(&h, "k", h.clock.now() + 5), put(&h, "stays", b"v")], false).await;
     }
-    let drain = async || {
-        let mut count = 0;
-        loop {
-            let reclaimed = storage.reclaim(None, h.clock.now(), 1000).await.expect("a reclaim");
-            count += reclaimed.count;
-            if !reclaimed.more {
-                return count;
-            }
-        }
-    };
+    let drain = async || while storage.reclaim(None, h.clock.now(), 1000).await.expect("a reclaim").more {};
     drain().await;
     h.clock.advance(5);
-    assert!(drain().await >= 2);
+    drain().await;
     for space in &others {
         assert_eq!(all(space).await, ["stays"]);
         assert_eq!(reclaim(space, 10).await, 0);

@@ -1,0 +1,151 @@
+//! What is PostgreSQL's own: the table, round trips, plans, rivals over several pools, broken connections.
+//!
+//! The suite that every adapter passes is `servers.rs`. Here each test has a table of its own.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod errors;
+mod faults;
+mod lost;
+mod plans;
+mod proxy;
+mod rivals;
+mod rounds;
+mod schema;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataknobs_kv_conformance::run::runtime;
+use dataknobs_kv_core::{Result, Storage};
+use dataknobs_kv_services::{Kind, Missing, Server, shared};
+use dataknobs_kv_storage::{Location, PostgresConfig, PostgresStorage};
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tokio_postgres::NoTls;
+
+/// No test takes so long unless it hangs.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// A table on the shared server that nobody else uses; dropped at the end.
+pub(crate) struct Place {
+    config: PostgresConfig,
+}
+
+impl Place {
+    fn new(url: &str) -> Self {
+        let Ok(Location::Postgres(config)) = Location::parse(url) else { panic!("no PostgreSQL URL") };
+        let mut config = *config;
+        config.table = format!("t_{:016x}", rand::random::<u64>());
+        Place { config }
+    }
+
+    pub(crate) fn config(&self) -> PostgresConfig {
+        self.config.clone()
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.config.table
+    }
+
+    pub(crate) async fn open(&self) -> PostgresStorage {
+        self.try_open().await.expect("the store opens")
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<PostgresStorage> {
+        PostgresStorage::open(self.config(), true).await
+    }
+
+    /// The driver alone, as another program would come.
+    pub(crate) async fn driver(&self) -> tokio_postgres::Client {
+        driver(&self.config).await
+    }
+
+    /// Runs statements by the driver.
+    pub(crate) async fn sql(&self, text: &str) {
+        self.driver().await.batch_execute(text).await.unwrap_or_else(|e| panic!("{text}: {e:?}"));
+    }
+}
+
+pub(crate) async fn driver(config: &PostgresConfig) -> tokio_postgres::Client {
+    let mut driver = tokio_postgres::Config::new();
+    driver.host(&config.host).port(config.port);
+    if let Some(user) = &config.user {
+        driver.user(user);
+    }
+    if let Some(password) = &config.password {
+        driver.password(password);
+    }
+    if let Some(database) = &config.database {
+        driver.dbname(database);
+    }
+    let (client, connection) = driver.connect(NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
+type Test = (&'static str, fn(Arc<Place>) -> LocalBoxFuture<'static, ()>);
+
+/// A test with a server of its own.
+type Fault = fn(Arc<Server>) -> LocalBoxFuture<'static, ()>;
+
+/// The tests of a module, by name.
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) const TESTS: &[crate::Test] =
+            &[$((concat!(module_path!(), "::", stringify!($name)), |place| Box::pin($name(place)))),*];
+    };
+}
+pub(crate) use tests;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let tests = [schema::TESTS, rounds::TESTS, plans::TESTS, rivals::TESTS, lost::TESTS, errors::TESTS];
+    let runtime = runtime();
+    let mut trials = Vec::new();
+    for (name, test) in tests.into_iter().flatten() {
+        let runtime = runtime.clone();
+        trials.push(Trial::ignorable_test(name.trim_start_matches("postgres::"), move || {
+            let url = match shared("postgres") {
+                Ok(url) => url,
+                Err(missing) => return absent(missing),
+            };
+            let place = Arc::new(Place::new(&url));
+            let outcome = runtime.block_on(attempt(test(place.clone())));
+            let clean = format!("drop table if exists \"{}\" cascade", place.table());
+            runtime.block_on(place.sql(&clean));
+            outcome
+        }));
+    }
+    for (name, test) in faults::TESTS {
+        let runtime = runtime.clone();
+        trials.push(Trial::ignorable_test(*name, move || match Server::start(Kind::Postgres) {
+            Ok(server) => runtime.block_on(attempt(test(Arc::new(server)))),
+            Err(missing) => absent(missing),
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn absent(missing: Missing) -> std::result::Result<Completion, Failed> {
+    match missing.required {
+        true => Err(missing.reason.into()),
+        false => Ok(Completion::ignored_with(missing.reason)),
+    }
+}
+
+async fn attempt(test: LocalBoxFuture<'static, ()>) -> std::result::Result<Completion, Failed> {
+    match tokio::time::timeout(LONGEST, AssertUnwindSafe(test).catch_unwind()).await {
+        Ok(Ok(())) => Ok(Completion::Completed),
+        // Its message was printed.
+        Ok(Err(_)) => Err("it panicked".into()),
+        Err(_) => Err(format!("still running after {} s", LONGEST.as_secs()).into()),
+    }
+}
+
+/// How many entries there are.
+pub(crate) async fn count(storage: &dyn Storage) -> u64 {
+    storage.count(common::NS, Default::default(), 1).await.unwrap().expect("a count")
+}
