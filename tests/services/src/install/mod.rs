@@ -67,7 +67,11 @@ pub(crate) fn quietly(command: &mut Command) -> Result<String> {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let last: String = lines.iter().skip(lines.len().saturating_sub(5)).map(|line| format!("\n    {line}")).collect();
+    // Where a program marks its errors, the first says why and the last how to ask for help.
+    let marked: Vec<&str> = lines.iter().copied().filter(|line| line.contains("ERROR")).take(2).collect();
+    let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default();
+    let told = if marked.is_empty() { last } else { &marked };
+    let last: String = told.iter().map(|line| format!("\n    {line}")).collect();
     Err(format!("{name} failed ({}){last}", output.status))
 }
 
@@ -126,6 +130,9 @@ mod tests {
     fn errors_carry_the_last_words() {
         let error = quietly(Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"])).expect_err("it fails");
         assert!(error.contains("sh failed") && error.contains("3") && error.ends_with("two"), "{error}");
+        let error =
+            quietly(Command::new("sh").args(["-c", "echo [ERROR] why; echo help; exit 1"])).expect_err("it fails");
+        assert!(error.ends_with("[ERROR] why"), "{error}");
         assert!(quietly(&mut Command::new("no-such-program-anywhere")).is_err());
     }
 }
