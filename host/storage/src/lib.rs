@@ -5,6 +5,7 @@
 //! * [`redb`]: one crash-safe file, the embedded default
 //! * [`postgres`]: a table in PostgreSQL
 //! * [`redis`]: Redis and Valkey, one server or a cluster
+//! * [`s3`]: an object for each entry in an S3 bucket
 //! * [`layer`]: wrappers, each a [`Storage`] itself
 //!
 //! An adapter is nothing but a [`Storage`]: what it owes is written there, and the conformance suite holds it to that.
@@ -35,6 +36,8 @@ pub mod postgres;
 pub mod redb;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 use std::sync::Arc;
 
@@ -48,6 +51,8 @@ pub use postgres::{PostgresConfig, PostgresStorage, SslMode};
 pub use redb::{Durability, RedbConfig, RedbStorage};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisDurability, RedisStorage};
+#[cfg(feature = "s3")]
+pub use s3::{S3Config, S3Storage};
 
 /// What a connection string does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]

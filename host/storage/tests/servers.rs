@@ -46,14 +46,33 @@ impl Runner for Server {
     fn capabilities(&self) -> Capabilities {
         self.storage.capabilities()
     }
-    fn lacks(&self, _need: Need) -> Option<&'static str> {
-        None
+    fn lacks(&self, need: Need) -> Option<&'static str> {
+        match need {
+            Need::Volume if self.service.name.starts_with("s3-") => {
+                Some("100,000 objects take minutes, each a request")
+            }
+            _ => None,
+        }
     }
     async fn harness(&self) -> Harness {
-        let mut harness = native::harness(self.storage.clone());
+        let (url, storage) = match self.apart() {
+            Some(url) => (url.clone(), open(&url).await),
+            None => (self.url.clone(), self.storage.clone()),
+        };
+        let mut harness = native::harness(storage);
         harness.slow = true;
-        harness.reopener = harness.over.clone().map(|over| reopener(self.url.clone(), over));
+        harness.reopener = harness.over.clone().map(|over| reopener(url, over));
         harness
+    }
+}
+
+impl Server {
+    /// A bucket holds many stores. Each case has its own: there a cleanup of all namespaces, which takes its time, meets
+    /// no other case, and the list of namespaces is short.
+    fn apart(&self) -> Option<String> {
+        let rest = self.url.strip_prefix("s3://")?;
+        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+        Some(format!("s3://{}/{:016x}?{options}", path.trim_end_matches('/'), rand::random::<u64>()))
     }
 }
 

@@ -28,6 +28,9 @@ fn the_fields_of_the_readme() {
         Config::from_json(r#"{"backend":"redis","config":{"host":"db","port":6380,"db":2,"password":"hunter2"}}"#)
             .unwrap();
     assert_eq!(config.location().unwrap().to_string(), "redis://db:6380/2");
+    let fields = r#"{"backend":"s3","config":{"bucket":"my-kv-store","prefix":"data/","region":"us-west-2"}}"#;
+    let config_s3 = Config::from_json(fields).unwrap();
+    assert_eq!(config_s3.location().unwrap().to_string(), "s3://my-kv-store/data?region=us-west-2");
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
@@ -61,6 +64,9 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"redis","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"host":"h","db":"hunter2"}}"#, "invalid-argument", "config.db"),
         (r#"{"url":"postgres://me:hunter2@h/db?port=x"}"#, "invalid-argument", "port"),
+        (r#"{"backend":"s3","config":{"prefix":"data/"}}"#, "invalid-argument", "config.bucket"),
+        (r#"{"backend":"s3","config":{"bucket":"b","secret_key":"hunter2"}}"#, "invalid-argument", "config.secret_key"),
+        (r#"{"url":"s3://b?secret=hunter2"}"#, "invalid-argument", "secret"),
         (r#"{"url":5}"#, "invalid-argument", "url"),
         (r#"{"backend":"memory","#, "invalid-argument", "line 1"),
     ] {

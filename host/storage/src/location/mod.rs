@@ -17,6 +17,8 @@ use crate::{OpenOptions, RedbConfig, RedbStorage, memory};
 use crate::{PostgresConfig, PostgresStorage};
 #[cfg(feature = "redis")]
 use crate::{RedisConfig, RedisStorage};
+#[cfg(feature = "s3")]
+use crate::{S3Config, S3Storage};
 
 /// Where data lives: a connection string, taken apart.
 ///
@@ -31,6 +33,8 @@ use crate::{RedisConfig, RedisStorage};
 ///   `rediss://`, `rediss-cluster://`. In user and password all but letters and digits is written as in a path. Options:
 ///   `prefix`, `shards`, `timeout`, `connect_timeout`, `pool_size`, `expiry_margin`, `durability`, `tls_ca`, `tls_cert`,
 ///   `tls_key`.
+/// * `s3://[KEY:SECRET@]BUCKET[/PREFIX]`. Options: `region`, `endpoint`, `path_style`, `access_key_id`,
+///   `secret_access_key`, `session_token`, `timeout`, `concurrency`, `proxy`, `tls_ca`, `conditional_delete`.
 ///
 /// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form of a path in UTF-8 can be parsed
 /// again, and holds no secret.
@@ -47,6 +51,9 @@ pub enum Location {
     /// Redis or Valkey, one server or a cluster.
     #[cfg(feature = "redis")]
     Redis(RedisConfig),
+    /// A bucket.
+    #[cfg(feature = "s3")]
+    S3(S3Config),
 }
 
 impl Location {
@@ -71,6 +78,7 @@ impl Location {
             "file" => Self::parse_file(rest),
             "postgres" | "postgresql" => Self::parse_postgres(rest),
             "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => Self::parse_redis(&scheme, rest),
+            "s3" => Self::parse_s3(rest),
             _ => Err(Error::Unsupported(format!(
                 "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH.redb`"
             ))),
@@ -117,6 +125,16 @@ impl Location {
         Err(Error::Unsupported("this build has no Redis: it was built without the feature `redis`".into()))
     }
 
+    #[cfg(feature = "s3")]
+    fn parse_s3(rest: &str) -> Result<Self> {
+        S3Config::from_url(url::ServerUrl::parse("s3", rest)?).map(Location::S3)
+    }
+
+    #[cfg(not(feature = "s3"))]
+    fn parse_s3(_rest: &str) -> Result<Self> {
+        Err(Error::Unsupported("this build has no S3: it was built without the feature `s3`".into()))
+    }
+
     /// A backend by its name, with its own settings: `memory`, or `file` with `path`, `format` and what the form of the
     /// file has.
     pub fn from_backend(name: &str, settings: Settings) -> Result<Self> {
@@ -134,8 +152,12 @@ impl Location {
             "redis" => RedisConfig::from_settings(settings).map(Location::Redis),
             #[cfg(not(feature = "redis"))]
             "redis" => Self::parse_redis("redis", ""),
-            "s3" | "elasticsearch" => Err(Error::Unsupported(format!("backend: this version has no {name} backend"))),
-            _ => Err(invalid("backend: memory, file, postgres or redis")),
+            #[cfg(feature = "s3")]
+            "s3" => S3Config::from_settings(settings).map(Location::S3),
+            #[cfg(not(feature = "s3"))]
+            "s3" => Self::parse_s3(""),
+            "elasticsearch" => Err(Error::Unsupported(format!("backend: this version has no {name} backend"))),
+            _ => Err(invalid("backend: memory, file, postgres, redis or s3")),
         }
     }
 
@@ -180,6 +202,8 @@ impl Location {
             }
             #[cfg(feature = "redis")]
             Location::Redis(config) => Arc::new(RedisStorage::open(config.clone(), options.create).await?),
+            #[cfg(feature = "s3")]
+            Location::S3(config) => Arc::new(S3Storage::open(config.clone(), options.create).await?),
         })
     }
 }
@@ -206,6 +230,8 @@ impl fmt::Display for Location {
                 }
                 Ok(())
             }
+            #[cfg(feature = "s3")]
+            Location::S3(config) => config.fmt(f),
         }
     }
 }
@@ -289,6 +315,8 @@ mod tests {
             "redis://me@host:6380/2?prefix=app%3Akv&timeout=2.5",
             #[cfg(feature = "redis")]
             "rediss-cluster://a:1,[::1]:2?shards=4&durability=durable",
+            #[cfg(feature = "s3")]
+            "s3://bucket/prefix?region=eu-central-1&timeout=2.5",
         ] {
             let location = Location::parse(url).unwrap();
             assert_eq!(location.to_string(), url);
@@ -347,7 +375,7 @@ mod tests {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "invalid-argument", "{url}: {error}");
         }
-        for url in ["mysql://me:hunter2@host/db", "s3://b?secret=hunter2", "file:a.json.gz"] {
+        for url in ["mysql://me:hunter2@host/db", "file:a.json.gz"] {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "unsupported", "{url}");
             assert!(!error.to_string().contains("hunter2"));
