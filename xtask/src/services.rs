@@ -72,20 +72,14 @@ pub(crate) struct ForTests {
     pub(crate) variables: Vec<(String, String)>,
 }
 
-/// Brings up what `names` asks for: names joined by commas, `none`, or nothing for the default set with what
-/// `KV_TEST_OPT_IN` and `KV_TEST_REQUIRE` name. A server that a variable names already is used as it is; so is one that is up.
+/// Brings up what `names` asks for: names joined by commas, `none`, or nothing for the default set. A server that a variable
+/// names already is used as it is; so is one that is up.
 pub(crate) fn for_tests(names: Option<&str>) -> Result<ForTests> {
     let set = |variable: &str| std::env::var(variable).unwrap_or_default();
-    let split = |names: &str| names.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
     let mut wanted = match names {
         Some("none") => vec![],
-        Some(names) => kinds(&split(names).iter().map(String::as_str).collect::<Vec<_>>())?,
-        None => {
-            let asked = [split(&set("KV_TEST_OPT_IN")), split(&set("KV_TEST_REQUIRE"))].concat();
-            let more =
-                Kind::ALL.into_iter().filter(|kind| kind.opt_in() && asked.iter().any(|name| name == kind.name()));
-            Kind::default_set().into_iter().chain(more).collect()
-        }
+        Some(names) => kinds(&names.split(',').map(str::trim).collect::<Vec<_>>())?,
+        None => Kind::default_set(),
     };
     let mut variables = Vec::new();
     let already = up::status()?;

@@ -76,15 +76,26 @@ impl Kind {
         format!("{}_MISSING", self.variable())
     }
 
-    /// Those that come up where nobody said which.
+    /// Those that come up where nobody said which: all but those that take long to build, and those of them that
+    /// `KV_TEST_OPT_IN` or `KV_TEST_REQUIRE` asks for.
     pub fn default_set() -> Vec<Self> {
-        Self::ALL.into_iter().filter(|kind| !kind.opt_in()).collect()
+        Self::ALL.into_iter().filter(|kind| !kind.opt_in() || kind.asked_for()).collect()
     }
 
-    /// Whether it is built only for those who asked.
-    pub fn opt_in(self) -> bool {
+    fn opt_in(self) -> bool {
         matches!(self, Self::S3Minio | Self::S3Versitygw)
     }
+
+    /// Whether `KV_TEST_OPT_IN` or `KV_TEST_REQUIRE` names it: names joined by commas, or `all`.
+    pub(crate) fn asked_for(self) -> bool {
+        let names = |variable| std::env::var(variable).unwrap_or_default();
+        ["KV_TEST_OPT_IN", "KV_TEST_REQUIRE"].into_iter().any(|variable| named(&names(variable), self.name()))
+    }
+}
+
+/// Whether a list of names joined by commas, or `all`, has this one.
+pub(crate) fn named(names: &str, name: &str) -> bool {
+    names.split(',').map(str::trim).any(|one| one == name || one == "all")
 }
 
 #[cfg(test)]
@@ -98,6 +109,14 @@ mod tests {
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }
         assert_eq!(Kind::from_name("mysql"), None);
+    }
+
+    #[test]
+    fn required_by_name() {
+        assert!(named("redis, postgres", "postgres"));
+        assert!(named("all", "postgres"));
+        assert!(!named("redis-cluster", "redis"));
+        assert!(!named("", "redis"));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::kind::named;
+
 /// A server that tests can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Service {
@@ -38,7 +40,7 @@ impl Missing {
     /// The server of this name, for this reason, which becomes one line: reports of tests are read line by line.
     pub(crate) fn new(name: &str, reason: String) -> Self {
         let reason = reason.lines().map(str::trim).collect::<Vec<_>>().join(" | ");
-        Self { reason, required: required(&env::var("KV_TEST_REQUIRE").unwrap_or_default(), name) }
+        Self { reason, required: named(&env::var("KV_TEST_REQUIRE").unwrap_or_default(), name) }
     }
 }
 
@@ -68,21 +70,4 @@ impl Service {
 pub fn shared(name: &str) -> Result<String, Missing> {
     let service = SERVICES.iter().find(|service| service.name == name);
     service.unwrap_or_else(|| panic!("no service is called {name}")).url()
-}
-
-fn required(names: &str, name: &str) -> bool {
-    names.split(',').map(str::trim).any(|required| required == name || required == "all")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn required_by_name() {
-        assert!(required("redis, postgres", "postgres"));
-        assert!(required("all", "postgres"));
-        assert!(!required("redis-cluster", "redis"));
-        assert!(!required("", "redis"));
-    }
 }

@@ -35,7 +35,7 @@ impl GoS3 {
         let there = install::on_path(built.binary).or_else(|| built.built());
         let program = match there {
             Some(program) => program,
-            None if asked_for(kind) => built.build()?,
+            None if kind.asked_for() => built.build()?,
             None => {
                 let name = kind.name();
                 return Err(format!(
@@ -46,13 +46,6 @@ impl GoS3 {
         };
         Ok(Self { kind, program })
     }
-}
-
-/// `KV_TEST_OPT_IN` and `KV_TEST_REQUIRE` name it.
-fn asked_for(kind: Kind) -> bool {
-    let named =
-        |variable| std::env::var(variable).is_ok_and(|names: String| names.split(',').any(|n| n.trim() == kind.name()));
-    named("KV_TEST_OPT_IN") || named("KV_TEST_REQUIRE")
 }
 
 impl Recipe for GoS3 {

@@ -66,9 +66,10 @@ pub(crate) trait Recipe: Send + Sync {
     /// Removes what lies outside of its folder once it was killed.
     fn forget(&self, _place: &Place) {}
 
-    /// How long its start may take on a busy machine.
+    /// How long its start may take on a busy machine, where others start and compile beside it. One that ends is seen at
+    /// once.
     fn patience(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_secs(180)
     }
 }
 

@@ -107,6 +107,6 @@ impl Recipe for Search {
     }
 
     fn patience(&self) -> Duration {
-        Duration::from_secs(180)
+        Duration::from_secs(300)
     }
 }
