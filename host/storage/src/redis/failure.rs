@@ -46,16 +46,20 @@ impl Failure {
 
 /// What a server's refusal means. It is sure that nothing was applied.
 pub(super) fn refusal(error: &RedisError) -> Error {
-    let code = error.code().unwrap_or_default();
+    refused(error.code().unwrap_or_default(), error.detail().unwrap_or_default())
+}
+
+/// The same, by the server's code and what it says with it.
+pub(super) fn refused(code: &str, detail: &str) -> Error {
     // Of a command that it does not know the server repeats the arguments, and values are among them.
-    let detail = error.detail().unwrap_or_default().split(", with args").next().unwrap_or_default();
+    let detail = detail.split(", with args").next().unwrap_or_default();
     let said = format!("{code} {detail}");
     let said = said.trim();
     match code {
         "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" => {
             Error::AccessDenied(format!("the Redis server refuses: {said}"))
         }
-        "ERR" if detail.contains("AUTH") || detail.contains("invalid password") => {
+        "ERR" if ["AUTH", "invalid password", "can't run this command"].iter().any(|known| detail.contains(known)) => {
             Error::AccessDenied(format!("the Redis server refuses: {said}"))
         }
         "OOM" => Error::Unavailable(format!("the Redis server has reached its `maxmemory`: {said}")),

@@ -54,6 +54,16 @@ struct Chunk {
     next: Option<String>,
 }
 
+impl Chunk {
+    /// Leaves out all but so many.
+    fn cut(&mut self, length: usize) {
+        if length < self.items.len() {
+            self.items.truncate(length);
+            self.next = self.items.last().map(|(key, _)| key.clone());
+        }
+    }
+}
+
 /// A walk through one namespace.
 struct Walk<'a> {
     storage: &'a RedisStorage,
@@ -90,14 +100,13 @@ impl RedisStorage {
         // With a pattern that matches rarely, states are fetched for the keys that match, not for all.
         let mut sparse = false;
         loop {
-            let chunk = walk.chunk(rows, if sparse { Projection::Key } else { fetched }, room).await?;
+            let mut chunk = walk.chunk(rows, if sparse { Projection::Key } else { fetched }, room).await?;
             let count = chunk.items.len();
             looked_at += rows;
-            let mut chunk = chunk;
             chunk.items.retain(|(key, _)| filter.key(key));
             let matched = chunk.items.len();
             if sparse && fetched > Projection::Key {
-                chunk.items.truncate(limit.saturating_sub(page.items.len()));
+                chunk.cut(limit.saturating_sub(page.items.len()));
                 walk.add_states(&mut chunk, room).await?;
             }
             let mut items = chunk.items.into_iter();
@@ -278,8 +287,6 @@ impl Walk<'_> {
     /// Fetches the states of the keys: of all, or of as many as there is room for, and then the chunk ends there.
     async fn add_states(&self, chunk: &mut Chunk, room: usize) -> Result<()> {
         let storage = self.storage;
-        let mut done = 0;
-        let mut cut = false;
         for (shard, place) in self.places.iter().enumerate() {
             let ats: Vec<usize> = (0..chunk.items.len())
                 .filter(|at| {
@@ -297,18 +304,11 @@ impl Walk<'_> {
             for (at, state) in ats.iter().zip(states.map_err(Failure::of_read)?) {
                 if let Some((_, slot)) = chunk.items.get_mut(*at) {
                     *slot = Some(state);
-                    done += 1;
                 }
             }
         }
-        if done < chunk.items.len() {
-            let end = chunk.items.iter().position(|(_, state)| state.is_none()).unwrap_or(0);
-            chunk.items.truncate(end);
-            cut = true;
-        }
-        if cut {
-            chunk.next = chunk.items.last().map(|(key, _)| key.clone());
-        }
+        let read = chunk.items.iter().take_while(|(_, state)| state.is_some()).count();
+        chunk.cut(read);
         Ok(())
     }
 }

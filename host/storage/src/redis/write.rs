@@ -1,12 +1,13 @@
 //! Writes: mutations become arguments of the script, in pieces that do not hold up the server for long.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use dataknobs_kv_core::storage::{ANSWER_BYTES, Change, Mutation, Outcome};
 use dataknobs_kv_core::{Error, Precondition, Projection, Result, Timestamp, Version};
 use redis::{Cmd, Value};
 
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::format::{self, Damaged, Place};
 use super::link::Deadline;
 use super::{MAX_METADATA_BYTES, MAX_VALUE_BYTES, RedisStorage, scripts};
@@ -19,6 +20,10 @@ const PIECE_BYTES: usize = 8 << 20;
 const ATOMIC_BYTES: usize = 512 << 20;
 /// How many namespaces are remembered as registered.
 const REMEMBERED: usize = 10_000;
+
+/// How often the server is asked what became of a write whose answer was lost, and how long after the last time.
+const LOOKS: u32 = 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What is written, with the version that a put or amend is going to have.
 struct Planned {
@@ -236,9 +241,17 @@ impl RedisStorage {
         why: String,
     ) -> Result<Results> {
         let keys: Vec<_> = planned.iter().map(|one| one.mutation.key.as_str()).collect();
-        let states = match self.read_states(place, &keys, false, 1 << 40, write.deadline).await {
-            Ok(states) => states,
-            Err(_) => return Err(Error::OutcomeUnknown(why)),
+        let mut tries = 0;
+        let states = loop {
+            match self.read_states(place, &keys, false, 1 << 40, write.deadline).await {
+                Ok(states) => break states,
+                // The server may be on its way back.
+                Err(Failure::NotSent(Error::Unavailable(_))) if tries < LOOKS => {
+                    tries += 1;
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Err(_) => return Err(Error::OutcomeUnknown(why)),
+            }
         };
         let found: Vec<bool> = planned
             .iter()
@@ -370,10 +383,11 @@ fn outcome(write: &Write<'_>, one: Planned, answer: Value) -> Result<Outcome> {
             let state = format::state(fields, false).map_err(|damaged| damaged.error(write.namespace, key))?;
             Ok(Outcome::Conflict(state))
         }
-        (Some(Value::Int(4)), Some(Value::BulkString(why))) if why != b"damaged" => Err(Error::Corrupt(format!(
-            "something else lies where the store keeps its data: {}",
-            String::from_utf8_lossy(&why)
-        ))),
+        (Some(Value::Int(4)), Some(Value::BulkString(why))) if why != b"damaged" => {
+            let why = String::from_utf8_lossy(&why);
+            let (code, detail) = why.split_once(' ').unwrap_or((&why, ""));
+            Err(failure::refused(code, detail))
+        }
         (Some(Value::Int(4)), _) => Err(Damaged.error(write.namespace, key)),
         _ => Err(strange()),
     }

@@ -1,6 +1,8 @@
 //! Words for tests that speak to a storage directly.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod against_memory;
+
 use std::path::Path;
 
 use dataknobs_kv_core::storage::{Amendment, Change, Hint, Mutation, Outcome, Range};

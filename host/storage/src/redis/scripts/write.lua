@@ -77,7 +77,11 @@ local function put(key, at, found, old)
     local member = key:sub(cut)
     local new = redis.call('ZADD', index, 0, member) == 1
     if new and register then
-      redis.call('ZADD', register, 0, namespace)
+      local answer = redis.pcall('ZADD', register, 0, namespace)
+      if type(answer) == 'table' then
+        redis.call('ZREM', index, member)
+        error(answer)
+      end
     elseif new and redis.call('ZCARD', index) == 1 then
       result = 5
     end
