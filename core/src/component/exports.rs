@@ -1,6 +1,10 @@
 //! What the core gives: `wit/store.wit`.
 
-use std::{any::Any, cell::RefCell, sync::OnceLock};
+use std::{
+    any::Any,
+    cell::{RefCell, UnsafeCell},
+    sync::OnceLock,
+};
 
 use super::{
     abi::{self, Arena, Layout, Lift, Lower, list, text},
@@ -29,12 +33,24 @@ thread_local! {
     static ANSWER: RefCell<Option<(Box<dyn Any>, Arena)>> = const { RefCell::new(None) };
 }
 
+/// The most that an answer takes besides what it points at.
+const ROOM: usize = 256;
+
+/// Where an answer lies. One is enough: an instance is called again only when the last answer was read.
+struct AnswerRoom(UnsafeCell<[u64; ROOM / 8]>);
+
+// SAFETY: an instance has one thread.
+unsafe impl Sync for AnswerRoom {}
+
+static ANSWER_ROOM: AnswerRoom = AnswerRoom(UnsafeCell::new([0; ROOM / 8]));
+
 /// Writes an answer and keeps what it points at: where the caller finds it.
 fn answer<T: Lower + 'static>(value: T) -> *const u8 {
+    const { assert!(T::SIZE <= ROOM && T::ALIGN <= align_of::<u64>()) };
     let value = Box::new(value);
     let mut arena = Arena::default();
-    let at = arena.room(T::SIZE, T::ALIGN);
-    // SAFETY: there is room, and value and arena stay until they were read.
+    let at = ANSWER_ROOM.0.get().cast();
+    // SAFETY: there is room, and it, value and arena stay until they were read.
     unsafe { value.lower(at, &mut arena) };
     keep(value, arena);
     at

@@ -16,6 +16,11 @@ mod value;
 
 use std::process::ExitCode;
 
+/// The service allocates many small pieces on several threads, which this allocator does at about half the price of the C
+/// library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match args::parse() {
         Ok(cli) => cli,

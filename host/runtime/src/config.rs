@@ -8,8 +8,8 @@ use std::{path::PathBuf, time::Duration};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeConfig {
     /// How many calls run at once, each in an instance of its own; the rest waits. 1024 (1 to 100,000). An instance that
-    /// waits for its storage holds some tens of kilobytes; `instances` times `memory_bytes` of address space, not memory,
-    /// is set aside when the runtime starts.
+    /// waits for its storage holds some tens of kilobytes; `instances` times 4 GiB of address space, not memory, are set
+    /// aside when the runtime starts (where there is less of it, `instances` times `memory_bytes`).
     pub instances: usize,
     /// How many instances are kept for the next calls when nothing is under way. 256.
     pub idle_instances: usize,

@@ -19,15 +19,25 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// A component counts as several core instances: its code, and the shims that wit-component puts around it.
 const CORE_INSTANCES: u32 = 4;
 
-/// With all instances' memory set aside at once; where this machine does not give so much address space, without.
+/// All that 32 bits can address: set aside for each instance, it makes the check of every access of the guest's needless.
+const WHOLE: u64 = 4 << 30;
+
+/// With all instances' memory set aside at once; where this machine does not give so much address space, with no more than
+/// they may use, or one by one.
 pub(crate) fn engine(config: &RuntimeConfig) -> Result<Engine> {
-    Engine::new(&settings(config, true)).or_else(|error| {
-        tracing::warn!(%error, "no address space for a pool of instances: allocating one by one");
-        Engine::new(&settings(config, false))
-    })
+    let least = config.memory_bytes as u64;
+    Engine::new(&settings(config, true, WHOLE))
+        .or_else(|error| {
+            tracing::debug!(%error, "no address space for all that instances could address");
+            Engine::new(&settings(config, true, least))
+        })
+        .or_else(|error| {
+            tracing::warn!(%error, "no address space for a pool of instances: allocating one by one");
+            Engine::new(&settings(config, false, least))
+        })
 }
 
-fn settings(config: &RuntimeConfig, pooled: bool) -> Config {
+fn settings(config: &RuntimeConfig, pooled: bool, reservation: u64) -> Config {
     let mut settings = Config::new();
     settings
         .epoch_interruption(true)
@@ -35,7 +45,7 @@ fn settings(config: &RuntimeConfig, pooled: bool) -> Config {
         .concurrency_support(false)
         // Names are stripped: addresses in a backtrace would say nothing.
         .generate_address_map(false)
-        .memory_reservation(config.memory_bytes as u64);
+        .memory_reservation(reservation);
     if pooled {
         let instances = u32::try_from(config.instances).unwrap_or(u32::MAX);
         let mut pool = PoolingAllocationConfig::new();

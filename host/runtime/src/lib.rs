@@ -38,6 +38,7 @@ mod cache;
 mod clock;
 mod config;
 mod convert;
+mod deadline;
 mod engine;
 mod link;
 mod pool;

@@ -139,7 +139,7 @@ impl wit::Host for Host {}
 
 impl imports::Host for Host {
     async fn capabilities(&mut self) -> wit::CapabilitySet {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         match self.call.wait(|| ready(Ok(storage.capabilities()))).await {
             Ok(capabilities) => capabilities.into(),
             Err(_) => nothing().into(),
@@ -147,7 +147,7 @@ impl imports::Host for Host {
     }
 
     async fn default_ttls(&mut self) -> Vec<(String, u64)> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         self.call.wait(|| ready(Ok(storage.default_ttls()))).await.unwrap_or_default()
     }
 
@@ -158,7 +158,7 @@ impl imports::Host for Host {
         now: Timestamp,
         with_value: bool,
     ) -> Result<Option<wit::State>, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         Ok(self.call.wait(|| storage.get(&namespace, &key, now, with_value)).await?.map(Into::into))
     }
 
@@ -169,7 +169,7 @@ impl imports::Host for Host {
         now: Timestamp,
         with_value: bool,
     ) -> Result<Vec<Result<Option<wit::State>, wit::Error>>, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         let mut states = self.call.wait(|| storage.get_many(&namespace, &keys, now, with_value)).await?;
         // The rest is asked for again.
         let mut room = Room::default();
@@ -186,7 +186,7 @@ impl imports::Host for Host {
         now: Timestamp,
         on_conflict: wit::Projection,
     ) -> Result<Vec<Result<imports::Outcome, wit::Error>>, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         let mutations: Vec<Mutation> =
             mutations.into_iter().map(convert::mutation).collect::<Result<_>>().map_err(wit::Error::from)?;
         // To move a sliding expiry, or to look, is no write that anyone asks about.
@@ -219,7 +219,7 @@ impl imports::Host for Host {
         limit: u32,
         want: wit::Projection,
     ) -> Result<imports::Page, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         let scan = || storage.scan(&namespace, range.into(), hint.into(), now, limit, want.into());
         let mut page = self.call.wait(scan).await?;
         // A page may be short: what is left out comes with the next one.
@@ -238,7 +238,7 @@ impl imports::Host for Host {
         range: imports::Range,
         now: Timestamp,
     ) -> Result<Option<u64>, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         Ok(self.call.wait(|| storage.count(&namespace, Range::from(range), now)).await?)
     }
 
@@ -248,18 +248,18 @@ impl imports::Host for Host {
         now: Timestamp,
         limit: u32,
     ) -> Result<imports::Reclaimed, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         let reclaim = || storage.reclaim(namespace.as_deref(), now, limit);
         Ok(self.call.change(reclaim, |reclaimed| reclaimed.count > 0).await?.into())
     }
 
     async fn clear(&mut self, namespace: String, limit: u32) -> Result<bool, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         Ok(self.call.change(|| storage.clear(&namespace, limit), |_| true).await?)
     }
 
     async fn namespaces(&mut self, after: Option<String>, limit: u32) -> Result<imports::Names, wit::Error> {
-        let storage = Arc::clone(&self.storage);
+        let storage = &self.storage;
         Ok(self.call.wait(|| storage.namespaces(after.as_deref(), limit)).await?.into())
     }
 

@@ -10,16 +10,14 @@ use std::{
 };
 
 use dataknobs_kv_core::{Clock, Error, Result, Storage};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::{Instant, error::Elapsed, timeout_at},
-};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Engine, UpdateDeadline, component::Linker};
 
 use crate::{
     bindings::{Kv, KvPre, dataknobs::kv::types as wit},
     cache,
     config::RuntimeConfig,
+    deadline::{Deadline, Ended},
     engine::{TICK, Ticker, Ticks, engine},
     link::{Call, Host, link},
 };
@@ -97,13 +95,16 @@ impl Pool {
     }
 
     /// Waits for `turn` until the deadline, if so many may wait.
-    pub(crate) async fn wait<T>(&self, deadline: Instant, turn: impl Future<Output = T>) -> Result<T> {
+    pub(crate) async fn wait<T>(&self, deadline: &mut Deadline, turn: impl Future<Output = T>) -> Result<T> {
         let _waiting = Waiting::enter(&self.waiting, self.config.waiting)?;
-        timeout_at(deadline, turn).await.map_err(|_: Elapsed| Error::RateLimited(None))
+        deadline.within(turn).await.map_err(|ended| match ended {
+            Ended::Late => Error::RateLimited(None),
+            Ended::NoTimers => no_timers(),
+        })
     }
 
     /// An instance for one call, as soon as one may run.
-    pub(crate) async fn lease(&self, link: &Link, deadline: Instant) -> Result<Lease<'_>> {
+    pub(crate) async fn lease(&self, link: &Link, deadline: &mut Deadline) -> Result<Lease<'_>> {
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => self
@@ -193,7 +194,7 @@ impl Lease<'_> {
     }
 
     /// Ends the call: what the caller gets, and what becomes of the instance.
-    pub(crate) fn settle<T>(mut self, outcome: Result<wasmtime::Result<Result<T, wit::Error>>, Elapsed>) -> Result<T> {
+    pub(crate) fn settle<T>(mut self, outcome: Result<wasmtime::Result<Result<T, wit::Error>>, Ended>) -> Result<T> {
         let Some(instance) = self.instance.take() else {
             return Err(Error::Internal("the instance is gone".into()));
         };
@@ -202,17 +203,18 @@ impl Lease<'_> {
                 self.pool.give_back(self.owner, instance);
                 return result.map_err(Into::into);
             }
-            Ok(Err(trap)) => Some(trap),
-            Err(_) => None,
+            Ok(Err(trap)) => Err(trap),
+            Err(ended) => Ok(ended),
         };
         let host = instance.store.data();
         let config = &self.pool.config;
         let error = match failure {
-            None => Error::Unavailable(format!("the call took longer than {:?}", config.call_time)),
-            Some(_) if host.call.out_of_time => {
+            Ok(Ended::Late) => Error::Unavailable(format!("the call took longer than {:?}", config.call_time)),
+            Ok(Ended::NoTimers) => no_timers(),
+            Err(_) if host.call.out_of_time => {
                 Error::Unavailable(format!("the call computed for longer than {:?}", config.cpu_time))
             }
-            Some(trap) => match host.memory.refused {
+            Err(trap) => match host.memory.refused {
                 Some(asked) => Error::too_large("memory", config.memory_bytes as u64, asked as u64),
                 None => {
                     tracing::error!(trap = format!("{trap:#}"), "the component failed");
@@ -222,6 +224,10 @@ impl Lease<'_> {
         };
         Err(if host.call.wrote { Error::OutcomeUnknown(error.message()) } else { error })
     }
+}
+
+fn no_timers() -> Error {
+    Error::Unavailable("the component is called within a tokio runtime".into())
 }
 
 /// A caller that waits.

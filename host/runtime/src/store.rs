@@ -10,11 +10,11 @@ use dataknobs_kv_core::{
         NamePage, Numeric, Progress, Query, SetOptions, SetResult, SwapResult, TransactionResult,
     },
 };
-use tokio::time::{Instant, timeout_at};
 
 use crate::{
     bindings::{dataknobs::kv::types as wit, exports::dataknobs::kv::store as exports},
     convert,
+    deadline::Deadline,
     pool::{Lease, Link, Pool},
     queue::{KeyQueue, Place},
 };
@@ -43,16 +43,16 @@ impl Drop for Shared {
 /// A call that may run.
 struct Call<'a> {
     lease: Lease<'a>,
-    deadline: Instant,
+    deadline: Deadline,
     /// Left last: the next for this key comes when the instance is free again.
     _turn: Option<Place<'a>>,
 }
 
 macro_rules! run {
     ($call:expr, $method:ident($($argument:expr),* $(,)?)) => {{
-        let Call { mut lease, deadline, _turn } = $call;
+        let Call { mut lease, mut deadline, _turn } = $call;
         let (kv, store) = lease.parts()?;
-        let outcome = timeout_at(deadline, kv.dataknobs_kv_store().$method(store, $($argument),*)).await;
+        let outcome = deadline.within(kv.dataknobs_kv_store().$method(store, $($argument),*)).await;
         lease.settle(outcome)
     }};
 }
@@ -65,42 +65,37 @@ impl ComponentStore {
 
     /// Admits a call that carries so many bytes.
     async fn call(&self, bytes: usize) -> Result<Call<'_>> {
-        let deadline = self.deadline(bytes)?;
-        let lease = self.shared.pool.lease(&self.shared.link, deadline).await?;
+        let mut deadline = self.deadline(bytes)?;
+        let lease = self.shared.pool.lease(&self.shared.link, &mut deadline).await?;
         Ok(Call { lease, deadline, _turn: None })
     }
 
     /// As `call`, when it is its turn at the key.
     async fn call_in_turn(&self, namespace: &str, key: &str, bytes: usize) -> Result<Call<'_>> {
-        let deadline = self.deadline(bytes)?;
+        let mut deadline = self.deadline(bytes)?;
         let mut place = self.shared.queue.join(namespace, key);
         if !place.try_turn() {
-            self.shared.pool.wait(deadline, place.turn()).await?;
+            self.shared.pool.wait(&mut deadline, place.turn()).await?;
         }
-        let lease = self.shared.pool.lease(&self.shared.link, deadline).await?;
+        let lease = self.shared.pool.lease(&self.shared.link, &mut deadline).await?;
         Ok(Call { lease, deadline, _turn: Some(place) })
     }
 
-    fn deadline(&self, bytes: usize) -> Result<Instant> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Error::Unavailable("the component is called within a tokio runtime".into()));
-        }
+    fn deadline(&self, bytes: usize) -> Result<Deadline> {
         let config = &self.shared.pool.config;
         if bytes > config.request_bytes {
             return Err(Error::too_large("request", config.request_bytes as u64, bytes as u64));
         }
-        let now = Instant::now();
-        // A span beyond what the timer can hold means: not at all.
-        Ok(now.checked_add(config.call_time).unwrap_or_else(|| now + std::time::Duration::from_secs(1 << 31)))
+        Ok(Deadline::after(config.call_time))
     }
 }
 
 #[async_trait]
 impl Store for ComponentStore {
     async fn capabilities(&self) -> Result<Capabilities> {
-        let Call { mut lease, deadline, _turn } = self.call(0).await?;
+        let Call { mut lease, mut deadline, _turn } = self.call(0).await?;
         let (kv, store) = lease.parts()?;
-        let outcome = timeout_at(deadline, kv.dataknobs_kv_store().call_capabilities(store)).await;
+        let outcome = deadline.within(kv.dataknobs_kv_store().call_capabilities(store)).await;
         lease.settle(outcome.map(|result| result.map(Ok))).map(Into::into)
     }
 

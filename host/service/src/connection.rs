@@ -29,6 +29,9 @@ pub(crate) async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
+/// Answers of up to so many bytes are written as one piece.
+const SMALL: usize = 1024;
+
 /// A stream that fails when the peer has taken nothing for `limit`.
 pub(crate) struct Guarded {
     stream: TcpStream,
@@ -73,7 +76,20 @@ impl AsyncWrite for Guarded {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        let written = if length <= SMALL {
+            // Head and body of most answers: to copy them costs less than to have the system gather them.
+            let mut whole = [0; SMALL];
+            let mut room = whole.as_mut_slice();
+            for slice in slices {
+                let (part, rest) = std::mem::take(&mut room).split_at_mut(slice.len());
+                part.copy_from_slice(slice);
+                room = rest;
+            }
+            Pin::new(&mut this.stream).poll_write(context, &whole[..length])
+        } else {
+            Pin::new(&mut this.stream).poll_write_vectored(context, slices)
+        };
         this.watch(context, written)
     }
 

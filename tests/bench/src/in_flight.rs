@@ -39,7 +39,7 @@ pub(crate) fn measure() -> Result<Section> {
     Ok(Section {
         title: "A thousand requests in flight",
         method: format!(
-            "{REQUESTS} gets of 100 B at once over a storage that answers after 1 ms. Memory: growth of the resident set \
+            "{REQUESTS} gets of 100 B at once over a storage that answers after 1 ms. Memory: growth of what the process holds (its Pss) \
              from\nbefore the first request to when all of them wait in the storage, per request. CPU: per request, over 20 \
              waves. Medians\nof {ROUNDS} fresh processes."
         ),

@@ -15,6 +15,10 @@ mod start_up;
 
 use std::process::ExitCode;
 
+/// As the command has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use report::Section;
 
 /// Anything that keeps a measurement from being made.
