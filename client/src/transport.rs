@@ -265,6 +265,8 @@ fn refused_connection(_error: &reqwest::Error) -> bool {
 
 #[cfg(not(target_family = "wasm"))]
 fn client(url: &Url, connect_timeout: Duration) -> reqwest::Result<Client> {
+    // The TLS of all parts of a process is of one make; whichever part comes first installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         // A redirect would send writes and tokens elsewhere.
         .redirect(reqwest::redirect::Policy::none())

@@ -145,6 +145,7 @@ pub async fn start_with(change: impl FnOnce(&mut ServiceConfig)) -> Server {
     let ended = tokio::spawn(service.run(async {
         let _ = stopped.await;
     }));
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().no_proxy().build().unwrap();
     Server { address, base: format!("http://{address}"), clock, client, store, entered, stop, ended }
 }

@@ -71,6 +71,7 @@ impl Service {
         let read = tokio::time::timeout(Duration::from_secs(60), stdout.read_line(&mut line));
         read.await.expect("it says where it listens").expect("a line");
         let address = line.trim().rsplit(' ').next().expect("an address").to_owned();
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Service { _process: process, address, client: reqwest::Client::new(), clock }
     }
 
