@@ -6,6 +6,7 @@
 //! * [`postgres`]: a table in PostgreSQL
 //! * [`redis`]: Redis and Valkey, one server or a cluster
 //! * [`s3`]: an object for each entry in an S3 bucket
+//! * [`elasticsearch`]: an index in Elasticsearch or OpenSearch
 //! * [`layer`]: wrappers, each a [`Storage`] itself
 //!
 //! An adapter is nothing but a [`Storage`]: what it owes is written there, and the conformance suite holds it to that.
@@ -28,6 +29,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "elasticsearch")]
+pub mod elasticsearch;
 pub mod layer;
 mod location;
 mod memory;
@@ -43,6 +46,8 @@ use std::sync::Arc;
 
 use dataknobs_kv_core::{Result, Storage};
 
+#[cfg(feature = "elasticsearch")]
+pub use elasticsearch::{ElasticsearchConfig, ElasticsearchStorage};
 pub use layer::DefaultTtls;
 pub use location::{Location, Settings};
 pub use memory::memory;

@@ -12,6 +12,8 @@ use dataknobs_kv_core::{Error, Result, Storage};
 use self::url::{decode, invalid};
 pub use settings::Settings;
 
+#[cfg(feature = "elasticsearch")]
+use crate::{ElasticsearchConfig, ElasticsearchStorage};
 use crate::{OpenOptions, RedbConfig, RedbStorage, memory};
 #[cfg(feature = "postgres")]
 use crate::{PostgresConfig, PostgresStorage};
@@ -35,6 +37,9 @@ use crate::{S3Config, S3Storage};
 ///   `tls_key`.
 /// * `s3://[KEY:SECRET@]BUCKET[/PREFIX]`. Options: `region`, `endpoint`, `path_style`, `access_key_id`,
 ///   `secret_access_key`, `session_token`, `timeout`, `concurrency`, `proxy`, `tls_ca`, `conditional_delete`.
+/// * `elasticsearch://USER:PASSWORD@HOST:PORT/INDEX`, and `elasticsearch+https://` for TLS; `opensearch` is the same.
+///   Options: `api_key=KEY` in the place of user and password, `ca_cert=FILE`, `timeout=SECONDS`, and for an index that is
+///   created `number_of_shards` and `number_of_replicas`.
 ///
 /// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form of a path in UTF-8 can be parsed
 /// again, and holds no secret.
@@ -54,6 +59,9 @@ pub enum Location {
     /// A bucket.
     #[cfg(feature = "s3")]
     S3(S3Config),
+    /// An index in Elasticsearch or OpenSearch.
+    #[cfg(feature = "elasticsearch")]
+    Elasticsearch(ElasticsearchConfig),
 }
 
 impl Location {
@@ -79,6 +87,14 @@ impl Location {
             "postgres" | "postgresql" => Self::parse_postgres(rest),
             "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => Self::parse_redis(&scheme, rest),
             "s3" => Self::parse_s3(rest),
+            #[cfg(feature = "elasticsearch")]
+            scheme if ElasticsearchConfig::takes(scheme) => {
+                ElasticsearchConfig::from_url(scheme, rest).map(Location::Elasticsearch)
+            }
+            #[cfg(not(feature = "elasticsearch"))]
+            "elasticsearch" | "elasticsearch+https" | "opensearch" | "opensearch+https" => {
+                Err(not_built("elasticsearch"))
+            }
             _ => Err(Error::Unsupported(format!(
                 "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH.redb`"
             ))),
@@ -156,8 +172,11 @@ impl Location {
             "s3" => S3Config::from_settings(settings).map(Location::S3),
             #[cfg(not(feature = "s3"))]
             "s3" => Self::parse_s3(""),
-            "elasticsearch" => Err(Error::Unsupported(format!("backend: this version has no {name} backend"))),
-            _ => Err(invalid("backend: memory, file, postgres, redis or s3")),
+            #[cfg(feature = "elasticsearch")]
+            "elasticsearch" | "opensearch" => ElasticsearchConfig::from_settings(settings).map(Location::Elasticsearch),
+            #[cfg(not(feature = "elasticsearch"))]
+            "elasticsearch" | "opensearch" => Err(not_built("elasticsearch")),
+            _ => Err(invalid("backend: memory, file, postgres, redis, s3 or elasticsearch")),
         }
     }
 
@@ -204,6 +223,10 @@ impl Location {
             Location::Redis(config) => Arc::new(RedisStorage::open(config.clone(), options.create).await?),
             #[cfg(feature = "s3")]
             Location::S3(config) => Arc::new(S3Storage::open(config.clone(), options.create).await?),
+            #[cfg(feature = "elasticsearch")]
+            Location::Elasticsearch(config) => {
+                Arc::new(ElasticsearchStorage::open(config.clone(), options.create).await?)
+            }
         })
     }
 }
@@ -216,6 +239,8 @@ impl fmt::Display for Location {
             Location::Postgres(config) => config.fmt(f),
             #[cfg(feature = "redis")]
             Location::Redis(config) => config.fmt(f),
+            #[cfg(feature = "elasticsearch")]
+            Location::Elasticsearch(config) => config.fmt(f),
             Location::Redb(config) => {
                 f.write_str("file:")?;
                 write_path(f, &config.path)?;
@@ -234,6 +259,12 @@ impl fmt::Display for Location {
             Location::S3(config) => config.fmt(f),
         }
     }
+}
+
+/// A backend that was left out of this build.
+#[cfg(not(feature = "elasticsearch"))]
+fn not_built(feature: &str) -> Error {
+    Error::Unsupported(format!("this build has no {feature} backend: its cargo feature `{feature}` is off"))
 }
 
 impl std::str::FromStr for Location {
@@ -317,6 +348,8 @@ mod tests {
             "rediss-cluster://a:1,[::1]:2?shards=4&durability=durable",
             #[cfg(feature = "s3")]
             "s3://bucket/prefix?region=eu-central-1&timeout=2.5",
+            #[cfg(feature = "elasticsearch")]
+            "elasticsearch+https://search.example:9200/kv?timeout=2.5",
         ] {
             let location = Location::parse(url).unwrap();
             assert_eq!(location.to_string(), url);
