@@ -32,6 +32,8 @@ pub trait Runner: Send + Sync + 'static {
 
 /// No case takes so long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// Where each call goes to a server, on a machine that has more to do.
+const SLOW_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Why the case cannot run here, if it cannot.
 fn why_not(case: &Case, runner: &dyn Runner, capabilities: &Capabilities) -> Option<String> {
@@ -44,15 +46,16 @@ fn why_not(case: &Case, runner: &dyn Runner, capabilities: &Capabilities) -> Opt
 
 /// Runs one case; the message of its failure.
 pub async fn attempt(case: &Case, harness: Harness) -> Result<(), String> {
+    let deadline = if harness.slow { SLOW_DEADLINE } else { DEADLINE };
     let future = AssertUnwindSafe((case.run)(harness)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, future).await {
+    match tokio::time::timeout(deadline, future).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(panic)) => Err(panic
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "a panic".into())),
-        Err(_) => Err(format!("still running after {} s", DEADLINE.as_secs())),
+        Err(_) => Err(format!("still running after {} s", deadline.as_secs())),
     }
 }
 

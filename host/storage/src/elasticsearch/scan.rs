@@ -4,7 +4,7 @@
 //! where the page begins and stops where it ends; a sorted search would pass over all that comes before.
 //!
 //! Searches see what was written before the last refresh. Each walk begins with one, so whatever was answered before it
-//! is seen, and goes on without one; where it shows more than keys, this process's own writes are made visible each time.
+//! is seen, and goes on without one, but where this process has written meanwhile: its own writes are always seen.
 
 use dataknobs_kv_core::storage::{ANSWER_BYTES, Hint, Names, Page, Range};
 use dataknobs_kv_core::{Entry, Pattern, Projection, Result, Timestamp, metadata};
@@ -205,10 +205,7 @@ async fn rows(
     refresh_all: bool,
 ) -> Result<Vec<Row>, Failure> {
     let index = &reading.index;
-    // Keys that come and go meanwhile may be listed or not; but of an entry what was answered last shall be seen.
-    if refresh_all || query.want != Projection::Key {
-        store.refresh(index, refresh_all, reading.deadline).await?;
-    }
+    store.refresh(index, refresh_all, reading.deadline).await?;
     let mut page = json!({"composite": {
         "size": size,
         "sources": [{"namespace": {"terms": {"field": "namespace"}}}, {"key": {"terms": {"field": "key"}}}],
