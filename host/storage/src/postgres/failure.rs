@@ -73,6 +73,11 @@ impl Failure {
             || code == Some(&SqlState::FEATURE_NOT_SUPPORTED)
     }
 
+    /// The server takes no writes: after a failover another connection may lead to one that does.
+    pub(super) fn of_standby(&self) -> bool {
+        self.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+    }
+
     /// The server found something wrong with what was sent, which in a batch may be one item's fault alone.
     pub(super) fn of_data(&self) -> bool {
         self.code().is_some_and(|code| matches!(code.code().get(..2), Some("22" | "23" | "54")))

@@ -155,7 +155,7 @@ impl Link {
             let unsent = matches!(failure, Failure::Broken(_));
             let stale = failure.of_preparation();
             let rivals = failure.of_rivals();
-            if matches!(failure, Failure::Refused { .. }) && !stale {
+            if matches!(failure, Failure::Refused { .. }) && !stale && !failure.of_standby() {
                 // The connection is sound.
                 lease.finish();
             }

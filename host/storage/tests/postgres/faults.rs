@@ -8,14 +8,16 @@ use std::time::Duration;
 use dataknobs_kv_core::storage::Outcome;
 use dataknobs_kv_core::{Error, Storage};
 use dataknobs_kv_services::Server;
-use dataknobs_kv_storage::{Location, PostgresConfig, PostgresStorage};
+use dataknobs_kv_storage::{Location, PostgresConfig, PostgresStorage, SslMode};
+use futures::FutureExt;
 
 use super::common::*;
 
 pub(crate) const TESTS: &[(&str, crate::Fault)] = &[
-    ("faults::killed_and_started_again", |server| Box::pin(killed_and_started_again(server))),
-    ("faults::standing_still", |server| Box::pin(standing_still(server))),
-    ("faults::a_wrong_password", |server| Box::pin(a_wrong_password(server))),
+    ("faults::killed_and_started_again", |server| Box::pin(killed_and_started_again(server).map(|()| None))),
+    ("faults::standing_still", |server| Box::pin(standing_still(server).map(|()| None))),
+    ("faults::a_wrong_password", |server| Box::pin(a_wrong_password(server).map(|()| None))),
+    ("faults::encryption", |server| Box::pin(encryption(server))),
 ];
 
 fn config(server: &Server) -> PostgresConfig {
@@ -108,7 +110,7 @@ async fn killed_and_started_again(server: Arc<Server>) {
 /// The deadline holds, and afterwards all is well.
 async fn standing_still(server: Arc<Server>) {
     let mut config = config(&server);
-    (config.timeout, config.connect_timeout) = (Duration::from_secs(1), Duration::from_millis(500));
+    (config.timeout, config.connect_timeout) = (Duration::from_secs(4), Duration::from_secs(2));
     let storage = PostgresStorage::open(config.clone(), true).await.unwrap();
     must_write(&storage, put("a", b"1")).await;
     blocking(&server, |server| server.pause().unwrap()).await;
@@ -139,4 +141,67 @@ async fn a_wrong_password(server: Arc<Server>) {
     config.password = None;
     let error = PostgresStorage::open(config.clone(), true).await.unwrap_err();
     assert_eq!(error.code(), "access-denied", "{error}");
+}
+
+/// An authority, and a certificate by it for `localhost` alone, made where the server looks for its own.
+const CERTIFICATES: &str = "cat > /dev/null; set -e; \
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=authority; \
+    openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost; \
+    echo subjectAltName=DNS:localhost > names; \
+    openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names; \
+    chmod 600 server.key";
+
+async fn encryption(server: Arc<Server>) -> Option<&'static str> {
+    if std::process::Command::new("openssl").arg("version").output().is_err() {
+        return Some("there is no `openssl` to make certificates with");
+    }
+    let mut config = config(&server);
+    let open = async |config: &PostgresConfig| PostgresStorage::open(config.clone(), true).await;
+    let refused = async |config: &PostgresConfig, named: &str| {
+        let error = open(config).await.unwrap_err();
+        assert_eq!(error.code(), "access-denied", "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    };
+    // Before the server can.
+    config.ssl_mode = SslMode::Require;
+    refused(&config, "does not support TLS").await;
+    config.ssl_mode = SslMode::Prefer;
+    open(&config).await.unwrap();
+
+    let driver = crate::driver(&config).await;
+    driver.batch_execute(&format!("copy (select 1) to program '{CERTIFICATES}'")).await.unwrap();
+    driver.batch_execute("alter system set ssl = on").await.unwrap();
+    driver.batch_execute("select pg_reload_conf()").await.unwrap();
+    let authority: String = driver.query_one("select pg_read_file('ca.crt')", &[]).await.unwrap().get(0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.crt");
+    std::fs::write(&path, authority).unwrap();
+    // The server reads its settings anew when it comes to it.
+    while driver.query_one("show ssl", &[]).await.unwrap().get::<_, &str>(0) != "on" {
+        tokio::task::yield_now().await;
+    }
+    let encrypted = async || {
+        let text = "select count(*) from pg_stat_ssl s join pg_stat_activity a using (pid) where s.ssl and \
+            a.application_name = 'dataknobs-kv'";
+        driver.query_one(text, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    for mode in [SslMode::Prefer, SslMode::Require, SslMode::VerifyFull] {
+        config.ssl_mode = mode;
+        if mode == SslMode::VerifyFull {
+            // Nobody trusts that authority, and then its certificate is for another name.
+            refused(&config, "TLS").await;
+            config.ssl_root_cert = Some(path.clone());
+            config.host = "127.0.0.1".into();
+            refused(&config, "TLS").await;
+            config.host = "localhost".into();
+        }
+        let storage = open(&config).await.unwrap_or_else(|error| panic!("{mode}: {error}"));
+        must_write(&storage, put("a", b"1")).await;
+        assert!(encrypted().await > 0, "{mode}");
+    }
+    config.ssl_root_cert = Some(folder.path().join("none.crt"));
+    assert_eq!(open(&config).await.unwrap_err().code(), "invalid-argument");
+    (config.ssl_mode, config.ssl_root_cert) = (SslMode::Disable, None);
+    open(&config).await.unwrap();
+    None
 }

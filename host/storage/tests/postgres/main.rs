@@ -7,6 +7,7 @@ mod common;
 mod errors;
 mod faults;
 mod lost;
+mod manual;
 mod plans;
 mod proxy;
 mod rivals;
@@ -14,7 +15,7 @@ mod rounds;
 mod schema;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dataknobs_kv_conformance::run::runtime;
@@ -32,6 +33,8 @@ const LONGEST: Duration = Duration::from_secs(180);
 /// A table on the shared server that nobody else uses; dropped at the end.
 pub(crate) struct Place {
     config: PostgresConfig,
+    /// Why the test could not be made here, if it could not.
+    ignored: OnceLock<String>,
 }
 
 impl Place {
@@ -39,7 +42,7 @@ impl Place {
         let Ok(Location::Postgres(config)) = Location::parse(url) else { panic!("no PostgreSQL URL") };
         let mut config = *config;
         config.table = format!("t_{:016x}", rand::random::<u64>());
-        Place { config }
+        Place { config, ignored: OnceLock::new() }
     }
 
     pub(crate) fn config(&self) -> PostgresConfig {
@@ -48,6 +51,11 @@ impl Place {
 
     pub(crate) fn table(&self) -> &str {
         &self.config.table
+    }
+
+    /// The test cannot be made here: it counts as ignored.
+    pub(crate) fn ignore(&self, reason: &str) {
+        self.ignored.get_or_init(|| reason.to_owned());
     }
 
     pub(crate) async fn open(&self) -> PostgresStorage {
@@ -88,8 +96,8 @@ pub(crate) async fn driver(config: &PostgresConfig) -> tokio_postgres::Client {
 
 type Test = (&'static str, fn(Arc<Place>) -> LocalBoxFuture<'static, ()>);
 
-/// A test with a server of its own.
-type Fault = fn(Arc<Server>) -> LocalBoxFuture<'static, ()>;
+/// A test with a server of its own; why it could not be made here, if it could not.
+type Fault = fn(Arc<Server>) -> LocalBoxFuture<'static, Option<&'static str>>;
 
 /// The tests of a module, by name.
 macro_rules! tests {
@@ -102,7 +110,7 @@ pub(crate) use tests;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests = [schema::TESTS, rounds::TESTS, plans::TESTS, rivals::TESTS, lost::TESTS, errors::TESTS];
+    let tests = [schema::TESTS, rounds::TESTS, plans::TESTS, rivals::TESTS, lost::TESTS, errors::TESTS, manual::TESTS];
     let runtime = runtime();
     let mut trials = Vec::new();
     for (name, test) in tests.into_iter().flatten() {
@@ -116,13 +124,20 @@ fn main() {
             let outcome = runtime.block_on(attempt(test(place.clone())));
             let clean = format!("drop table if exists \"{}\" cascade", place.table());
             runtime.block_on(place.sql(&clean));
-            outcome
+            outcome?;
+            match place.ignored.get() {
+                Some(reason) => Ok(Completion::ignored_with(reason)),
+                None => Ok(Completion::Completed),
+            }
         }));
     }
     for (name, test) in faults::TESTS {
         let runtime = runtime.clone();
         trials.push(Trial::ignorable_test(*name, move || match Server::start(Kind::Postgres) {
-            Ok(server) => runtime.block_on(attempt(test(Arc::new(server)))),
+            Ok(server) => match runtime.block_on(attempt(test(Arc::new(server))))? {
+                Some(reason) => Ok(Completion::ignored_with(reason)),
+                None => Ok(Completion::Completed),
+            },
             Err(missing) => absent(missing),
         }));
     }
@@ -136,9 +151,9 @@ fn absent(missing: Missing) -> std::result::Result<Completion, Failed> {
     }
 }
 
-async fn attempt(test: LocalBoxFuture<'static, ()>) -> std::result::Result<Completion, Failed> {
+async fn attempt<T>(test: LocalBoxFuture<'static, T>) -> std::result::Result<T, Failed> {
     match tokio::time::timeout(LONGEST, AssertUnwindSafe(test).catch_unwind()).await {
-        Ok(Ok(())) => Ok(Completion::Completed),
+        Ok(Ok(done)) => Ok(done),
         // Its message was printed.
         Ok(Err(_)) => Err("it panicked".into()),
         Err(_) => Err(format!("still running after {} s", LONGEST.as_secs()).into()),
