@@ -72,7 +72,9 @@ impl Server {
     fn apart(&self) -> Option<String> {
         let rest = self.url.strip_prefix("s3://")?;
         let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-        Some(format!("s3://{}/{:016x}?{options}", path.trim_end_matches('/'), rand::random::<u64>()))
+        // moto answers one request after the other, and looks through all its objects for a listing.
+        let patience = if self.service.name == "s3-moto" { "&timeout=60" } else { "" };
+        Some(format!("s3://{}/{:016x}?{options}{patience}", path.trim_end_matches('/'), rand::random::<u64>()))
     }
 }
 

@@ -3,7 +3,6 @@
 use dataknobs_kv_core::{Error, Result, Version};
 use http::header;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::client::{Body, Client, Guard};
 use super::config::{ConditionalDelete, S3Config};
@@ -34,19 +33,21 @@ struct Store {
 
 /// Opens what is there, or with `create` begins a new store. The bucket itself is its owner's affair.
 pub(super) async fn open(client: &Client, config: &S3Config, create: bool) -> Result<Abilities> {
-    let deadline = client.deadline();
-    let abilities = probe(client, config, deadline).await?;
-    store(client, config, create, deadline).await?;
+    // First: some stores make a bucket that is not there when an object is put into it.
+    let bucket = client.list(&config.root(), "", false, 1, client.deadline()).await;
+    bucket.map_err(|failure| failure.of_read(&client.bucket))?;
+    let abilities = probe(client, config).await?;
+    store(client, config, create).await?;
     Ok(abilities)
 }
 
-async fn store(client: &Client, config: &S3Config, create: bool, deadline: Instant) -> Result<()> {
+async fn store(client: &Client, config: &S3Config, create: bool) -> Result<()> {
     let object = config.root() + STORE;
     let text = serde_json::to_vec(&Store { format: FORMAT }).map_err(|e| Error::Internal(e.to_string()))?;
     let body = Body::new(text);
     // Twice: another one may create it at the same moment.
     for _ in 0..2 {
-        match client.get(&object, None, Guard::None, 4096, deadline).await {
+        match client.get(&object, None, Guard::None, 4096, client.deadline()).await {
             Ok(got) => return check_store(&object, &got.body),
             Err(failure) if failure.meaning() == Meaning::Missing => {}
             Err(failure) => return Err(failure.of_read(&client.bucket)),
@@ -55,7 +56,7 @@ async fn store(client: &Client, config: &S3Config, create: bool, deadline: Insta
             let at = if config.prefix.is_empty() { String::new() } else { format!(" under `{}`", config.prefix) };
             return Err(Error::InvalidArgument(format!("the bucket `{}` holds no store{at}", client.bucket)));
         }
-        match client.put(&object, &body, Guard::Missing, deadline).await {
+        match client.put(&object, &body, Guard::Missing, client.deadline()).await {
             Ok(_) => return Ok(()),
             Err(failure) if matches!(failure.meaning(), Meaning::Lost | Meaning::Unclear) => {}
             Err(failure) => return Err(failure.of_write(&client.bucket)),
@@ -75,18 +76,18 @@ fn check_store(object: &str, body: &[u8]) -> Result<()> {
 }
 
 /// Tries the store's abilities on an object of our own.
-async fn probe(client: &Client, config: &S3Config, deadline: Instant) -> Result<Abilities> {
+async fn probe(client: &Client, config: &S3Config) -> Result<Abilities> {
     let folder = format!("{}probe/{:032x}/", config.root(), rand::random::<u128>());
     // Characters that stores are known to change in names.
     let object = format!("{folder} a+b%20&é.~[}}\u{1F600}~");
     let body = Body::new(format!("{folder}\n").into_bytes());
     let of_write = |failure: Failure| failure.of_write(&client.bucket);
-    let answer = client.put(&object, &body, Guard::Missing, deadline).await.map_err(of_write)?;
+    let answer = client.put(&object, &body, Guard::Missing, client.deadline()).await.map_err(of_write)?;
     let trusted = answer.header(header::SERVER).is_some_and(|name| TRUSTED.iter().any(|known| name.contains(known)));
     let raw = answer.raw_etag().to_owned();
-    let tried = try_abilities(client, &folder, &object, &body, &raw, deadline).await;
+    let tried = try_abilities(client, &folder, &object, &body, &raw).await;
     // Whatever came of it, the object is of no more use.
-    let _ = client.delete_again(&object, deadline).await;
+    let _ = client.delete_again(&object, client.deadline()).await;
     let obeyed = tried?;
     Ok(Abilities {
         conditional_delete: match config.conditional_delete {
@@ -103,23 +104,16 @@ async fn probe(client: &Client, config: &S3Config, deadline: Instant) -> Result<
 }
 
 /// Refuses a store that lacks what cannot be done without; says whether it obeys conditions on DELETE.
-async fn try_abilities(
-    client: &Client,
-    folder: &str,
-    object: &str,
-    body: &Body,
-    raw_etag: &str,
-    deadline: Instant,
-) -> Result<bool> {
+async fn try_abilities(client: &Client, folder: &str, object: &str, body: &Body, raw_etag: &str) -> Result<bool> {
     let etag = raw_etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).filter(|etag| etag.len() <= 62);
     let Some(etag) = etag.filter(|etag| Version::new(*etag).is_ok()) else {
         return Err(lacks("gives objects no strong ETag of at most 62 characters"));
     };
     let (create, replace, listed, ranged) = tokio::join!(
-        client.put(object, body, Guard::Missing, deadline),
-        client.put(object, body, Guard::Is(NO_ETAG), deadline),
-        client.list(folder, "", false, 10, deadline),
-        client.get(object, Some((0, 8)), Guard::None, 1 << 20, deadline),
+        client.put(object, body, Guard::Missing, client.deadline()),
+        client.put(object, body, Guard::Is(NO_ETAG), client.deadline()),
+        client.list(folder, "", false, 10, client.deadline()),
+        client.get(object, Some((0, 8)), Guard::None, 1 << 20, client.deadline()),
     );
     let refused = |result: Result<_, Failure>| match result {
         Ok(_) => Ok(false),
@@ -142,10 +136,10 @@ async fn try_abilities(
         return Err(lacks("does not give the beginning of an object with its ETag"));
     }
     // Last: where it is not obeyed, the object is gone.
-    match client.delete(object, Guard::Is(NO_ETAG), deadline).await {
+    match client.delete(object, Guard::Is(NO_ETAG), client.deadline()).await {
         Ok(()) => Ok(false),
         Err(failure) if matches!(failure.meaning(), Meaning::Lost | Meaning::Missing) => {
-            match client.get(object, Some((0, 8)), Guard::None, 1 << 20, deadline).await {
+            match client.get(object, Some((0, 8)), Guard::None, 1 << 20, client.deadline()).await {
                 Ok(_) => Ok(true),
                 Err(failure) if failure.meaning() == Meaning::Missing => Ok(false),
                 Err(failure) => Err(of_read(failure)),
