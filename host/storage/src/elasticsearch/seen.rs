@@ -14,7 +14,7 @@ use moka::sync::Cache;
 
 use super::format::{Id, Source};
 
-const ENTRIES: u64 = 16_384;
+const ENTRIES: u64 = 65_536;
 const TIME_TO_LIVE: Duration = Duration::from_secs(30);
 
 /// Names one state of one document, for a guarded write.

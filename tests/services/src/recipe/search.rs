@@ -103,7 +103,8 @@ impl Recipe for Search {
     }
 
     fn url(&self, place: &Place) -> String {
-        format!("elasticsearch://127.0.0.1:{}/kv", place.ports.first().copied().unwrap_or_default())
+        // Patient: the machine that tests run on may have much else to do.
+        format!("elasticsearch://127.0.0.1:{}/kv?timeout=60", place.ports.first().copied().unwrap_or_default())
     }
 
     fn patience(&self) -> Duration {
