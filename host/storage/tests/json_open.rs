@@ -435,7 +435,7 @@ async fn what_a_person_got_wrong_is_refused_with_its_place() {
         ("{\"dataknobs-kv\": 1, \"namespaces\": {}}".into(), "line 1, column 18: an object is wanted"),
         ("{\"dataknobs-kv\": {}, \"namespaces\": {}}".into(), "line 1, column 18: \"format\" is missing"),
         ("{\"dataknobs-kv\": {\"format\": 1, \"sequence\": 1}, \"namespaces\": {}}".into(), "\"store\" is missing"),
-        ("{\"dataknobs-kv\": {\"format\": 1, \"store\": \"x\", \"sequence\": 18446744073709551615}, \"namespaces\": {}}".into(), "line 1, column 59"),
+        ("{\"dataknobs-kv\": {\"format\": 1, \"store\": \"x\", \"sequence\": 18446744073709551615}, \"namespaces\": {}}".into(), "line 1, column 58: no store has so many"),
         ("{\"namespaces\": {}, \"crc32c\": \"\"}".into(), "line 1, column 1: the member \"dataknobs-kv\" is missing"),
     ];
     for (text, place) in cases {

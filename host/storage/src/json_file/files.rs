@@ -141,7 +141,7 @@ pub(super) fn open(config: &JsonFileConfig, create: bool) -> Result<Opened> {
         None if gzip => Compression::Gzip,
         None => Compression::None,
     };
-    let Some(snapshot) = snapshot.filter(|bytes| create && !bytes.is_empty() || !create) else {
+    let Some(snapshot) = snapshot.filter(|bytes| !create || !bytes.is_empty()) else {
         if journal.is_some() {
             return Err(Error::Corrupt(format!(
                 "{shown} is gone or empty, and its journal is there: restore it, or move the journal away"
