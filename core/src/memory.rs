@@ -1,4 +1,7 @@
 //! The reference storage: ordered maps in memory. What it answers is what every other storage has to answer.
+//!
+//! A storage that keeps its entries in memory and writes them down elsewhere builds on it: [`Stored`] entries are shared,
+//! so a few can be lent to a second `MemoryStorage` where a write is tried, and all can be taken at one instant.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,22 +41,30 @@ type Spaces = BTreeMap<String, Space>;
 /// One namespace. `expiry` holds exactly the entries that expire, by when.
 #[derive(Default)]
 struct Space {
-    entries: BTreeMap<Arc<str>, Record>,
+    entries: BTreeMap<Arc<str>, Arc<Stored>>,
     expiry: BTreeSet<(Timestamp, Arc<str>)>,
 }
 
-struct Record {
-    version: Version,
-    attributes: Attributes,
-    value: Vec<u8>,
+/// An entry as it is kept, expired or not. It is never changed: a write puts another in its place.
+#[derive(Clone, PartialEq)]
+pub struct Stored {
+    /// Which state.
+    pub version: Version,
+    /// All but the value.
+    pub attributes: Attributes,
+    /// The value's bytes, shared with the states that differ in their attributes alone.
+    pub value: Arc<Vec<u8>>,
 }
 
-impl Record {
+/// All entries of a namespace, in key order.
+pub type StoredSpace = (String, Vec<(Arc<str>, Arc<Stored>)>);
+
+impl Stored {
     fn state(&self, with_value: bool) -> State {
         State {
             version: self.version.clone(),
             attributes: self.attributes.clone(),
-            value: with_value.then(|| self.value.clone()),
+            value: with_value.then(|| self.value.to_vec()),
         }
     }
 
@@ -72,6 +83,55 @@ impl MemoryStorage {
     /// `random` gives 128 fresh random bits at each call: versions are made of them.
     pub fn new(random: impl Fn() -> u128 + Send + Sync + 'static) -> Self {
         MemoryStorage { inner: Arc::new(Inner { random: Box::new(random), spaces: RwLock::default() }) }
+    }
+
+    /// What is kept under the key, expired or not.
+    pub fn stored(&self, namespace: &str, key: &str) -> Option<Arc<Stored>> {
+        self.read().get(namespace)?.entries.get(key).cloned()
+    }
+
+    /// All that is kept, at one instant. Takes time and memory for each entry, not for its value.
+    pub fn all_stored(&self) -> Vec<StoredSpace> {
+        let entries = |space: &Space| space.entries.iter().map(|(key, stored)| (key.clone(), stored.clone())).collect();
+        self.read().iter().map(|(namespace, space)| (namespace.clone(), entries(space))).collect()
+    }
+
+    /// The first keys of a namespace, expired or not, at most `limit`, and whether there are more.
+    pub fn first_stored(&self, namespace: &str, limit: usize) -> (Vec<Arc<str>>, bool) {
+        let spaces = self.read();
+        let Some(space) = spaces.get(namespace) else { return (Vec::new(), false) };
+        (space.entries.keys().take(limit).cloned().collect(), space.entries.len() > limit)
+    }
+
+    /// Namespaces and keys of what is kept and has expired, at most `limit`, and whether there are more.
+    pub fn expired(&self, namespace: Option<&str>, now: Timestamp, limit: usize) -> (Vec<(String, Arc<str>)>, bool) {
+        let spaces = self.read();
+        let mut due = spaces
+            .iter()
+            .filter(|(name, _)| namespace.is_none_or(|namespace| namespace == name.as_str()))
+            .flat_map(|(name, space)| {
+                let due = space.expiry.iter().take_while(|(at, _)| *at <= now);
+                due.map(move |(_, key)| (name.clone(), key.clone()))
+            });
+        (due.by_ref().take(limit).collect(), due.next().is_some())
+    }
+
+    /// Keeps these entries, and removes those that are none, whatever is there: all at once.
+    pub fn place<'a>(&self, entries: impl IntoIterator<Item = (&'a str, &'a str, Option<Arc<Stored>>)>) {
+        let mut spaces = self.change();
+        for (namespace, key, stored) in entries {
+            match (stored, spaces.get_mut(namespace)) {
+                (Some(stored), Some(space)) => space.insert(key.into(), stored),
+                (Some(stored), None) => spaces.entry(namespace.to_owned()).or_default().insert(key.into(), stored),
+                (None, Some(space)) => {
+                    space.remove(key);
+                    if space.entries.is_empty() {
+                        spaces.remove(namespace);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
     }
 
     // A poisoned lock is taken all the same: the one foreign function, `random`, is called before anything changes.
@@ -95,8 +155,8 @@ impl std::fmt::Debug for MemoryStorage {
 }
 
 impl Space {
-    fn living(&self, key: &str, now: Timestamp) -> Option<&Record> {
-        self.entries.get(key).filter(|record| !record.attributes.expired(now))
+    fn living(&self, key: &str, now: Timestamp) -> Option<&Stored> {
+        self.entries.get(key).filter(|record| !record.attributes.expired(now)).map(Arc::as_ref)
     }
 
     /// What stands in the way of the mutation, if anything does.
@@ -125,7 +185,7 @@ impl Space {
                 {
                     attributes.created_at = there.attributes.created_at;
                 }
-                let record = Record { version: version.clone(), attributes, value };
+                let record = Arc::new(Stored { version: version.clone(), attributes, value: Arc::new(value) });
                 match there {
                     Some(there) if there.attributes.expires_at == record.attributes.expires_at => *there = record,
                     _ => self.insert(key.into(), record),
@@ -134,10 +194,10 @@ impl Space {
             }
             Change::Amend(amendment) => {
                 let version = version.ok_or_else(missing)?;
-                let (key, mut record) = self.entries.remove_entry(key.as_str()).ok_or_else(missing)?;
+                let (key, record) = self.entries.remove_entry(key.as_str()).ok_or_else(missing)?;
                 self.forget(&key, record.attributes.expires_at);
-                record.version = version.clone();
-                record.attributes = Attributes {
+                let record = Arc::unwrap_or_clone(record);
+                let attributes = Attributes {
                     content_type: amendment.content_type,
                     metadata: amendment.metadata,
                     updated_at: amendment.updated_at,
@@ -145,14 +205,14 @@ impl Space {
                     sliding_ms: amendment.sliding_ms,
                     ..record.attributes
                 };
-                self.insert(key, record);
+                self.insert(key, Arc::new(Stored { version: version.clone(), attributes, value: record.value }));
                 Ok(Outcome::Written(version))
             }
             Change::Extend(to) => {
                 let (key, mut record) = self.entries.remove_entry(key.as_str()).ok_or_else(missing)?;
                 if let Some(at) = record.attributes.expires_at.filter(|at| *at < to) {
                     self.forget(&key, Some(at));
-                    record.attributes.expires_at = Some(to);
+                    Arc::make_mut(&mut record).attributes.expires_at = Some(to);
                 }
                 self.insert(key, record);
                 Ok(Outcome::Held)
@@ -166,7 +226,7 @@ impl Space {
         }
     }
 
-    fn insert(&mut self, key: Arc<str>, record: Record) {
+    fn insert(&mut self, key: Arc<str>, record: Arc<Stored>) {
         let expires_at = record.attributes.expires_at;
         if let Some(at) = expires_at {
             self.expiry.insert((at, key.clone()));

@@ -17,12 +17,14 @@
 //!
 //! * [`TypedValue`]: that pair; * [`Entry`]: what is stored; [`Item`] and its neighbours: what is asked;
 //!   [`Page`] and its neighbours: what is answered; [`ErrorInfo`], [`Problem`]: what went wrong
+//! * [`Flatten`]: nested JSON as keys and leaves, for imports and for stores in plain JSON files
 //!
 //! Requests refuse members that they do not know; answers may gain some.
 
 mod answer;
 mod entry;
 mod fault;
+mod flatten;
 pub mod header;
 mod request;
 mod value;
@@ -33,6 +35,7 @@ pub use answer::{
 };
 pub use entry::Entry;
 pub use fault::{ABSENT, CONFLICT, ErrorInfo, Problem, exit_code, http_status};
+pub use flatten::Flatten;
 pub use request::{
     Action, Batch, Check, Cleanup, CompareAndSwap, ExpiryFields, ExpiryWord, GetMany, Include, Increment, Item, Keys,
     Touch, Transaction,

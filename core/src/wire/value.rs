@@ -79,6 +79,11 @@ impl TypedValue {
         Ok(TypedValue { value: raw(text, "value")?, type_name: Some(type_name) })
     }
 
+    /// The value that a JSON text of this type stands for; none: as [`Value::from_json`] tells.
+    pub fn read(text: &str, type_name: Option<&str>) -> Result<Value> {
+        decode(text, type_name)
+    }
+
     /// The value.
     pub fn to_value(&self) -> Result<Value> {
         decode(self.value.get(), self.type_name.as_deref())

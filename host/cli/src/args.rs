@@ -57,7 +57,7 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 #[derive(Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Global {
-    /// Where the data are: file:PATH.redb, memory:, or http://HOST:PORT of a running service
+    /// Where the data are: file:PATH.redb, file:PATH.json, memory:, or http://HOST:PORT of a running service
     ///
     /// Without it: a file in the user's data folder.
     #[arg(long, short, global = true, value_name = "URL", env = "DATAKNOBS_KV_STORE", hide_env_values = true)]

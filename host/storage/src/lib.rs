@@ -7,6 +7,7 @@
 //! * [`redis`]: Redis and Valkey, one server or a cluster
 //! * [`s3`]: an object for each entry in an S3 bucket
 //! * [`elasticsearch`]: an index in Elasticsearch or OpenSearch
+//! * [`json_file`]: a JSON file that any editor opens, and a journal beside it
 //! * [`layer`]: wrappers, each a [`Storage`] itself
 //!
 //! An adapter is nothing but a [`Storage`]: what it owes is written there, and the conformance suite holds it to that.
@@ -24,13 +25,16 @@
 //! assert_eq!(storage.count("default", Range::default(), 0).await?, Some(0));
 //!
 //! let error = open("mysql://me:secret@host/db", &OpenOptions::default()).await.err().unwrap();
-//! assert_eq!(error.to_string(), "unsupported: this build has no adapter for `mysql:`; it opens `memory:` and `file:PATH.redb`");
+//! assert_eq!(error.to_string(), "unsupported: this build has no adapter for `mysql:`; it opens `memory:` and `file:PATH`");
 //! # Ok(())
 //! # }
 //! ```
 
+mod blocking;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
+mod files;
+pub mod json_file;
 pub mod layer;
 mod location;
 mod memory;
@@ -48,6 +52,7 @@ use dataknobs_kv_core::{Result, Storage};
 
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::{ElasticsearchConfig, ElasticsearchStorage};
+pub use json_file::{Compression, JsonFileConfig, JsonFileStorage};
 pub use layer::DefaultTtls;
 pub use location::{Location, Settings};
 pub use memory::memory;

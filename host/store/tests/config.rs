@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dataknobs_kv::{Config, Durability, KvStore, Location};
+use dataknobs_kv::{Compression, Config, Durability, KvStore, Location};
 
 #[test]
 fn the_fields_of_the_readme() {
@@ -16,6 +16,12 @@ fn the_fields_of_the_readme() {
     let Some(Location::Redb(file)) = config.location() else { panic!("{config:?}") };
     assert_eq!((file.path.to_str(), file.durability), (Some("a b?.redb"), Durability::Relaxed));
     assert_eq!(config.cleanup(), None);
+    let config = Config::from_json(
+        r#"{"backend":"file","config":{"path":"/data/kv_store.json","format":"json","compression":"gzip"}}"#,
+    )
+    .unwrap();
+    let Some(Location::Json(file)) = config.location() else { panic!("{config:?}") };
+    assert_eq!((file.path.to_str(), file.compression), (Some("/data/kv_store.json"), Some(Compression::Gzip)));
     let config: Config = serde_json::from_str(r#"{"url":"file:x.redb"}"#).unwrap();
     assert_eq!(config.location().unwrap().to_string(), "file:x.redb");
     let config = Config::from_json(
@@ -55,9 +61,10 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"file"}"#, "invalid-argument", "config.path"),
         (r#"{"backend":"file","config":{"path":"a.redb","fomat":"x"}}"#, "invalid-argument", "config.fomat"),
         (r#"{"backend":"file","config":{"path":"a.redb","cache_size":1}}"#, "invalid-argument", "cache_size"),
-        (r#"{"backend":"file","config":{"path":"a.json","format":"json"}}"#, "unsupported", "format"),
         (r#"{"backend":"file","config":{"path":"a.redb","compression":"gzip"}}"#, "invalid-argument", "compression"),
-        (r#"{"backend":"file","config":{"path":"a.json"}}"#, "unsupported", "JSON"),
+        (r#"{"backend":"file","config":{"path":"a.json","compression":"zip"}}"#, "invalid-argument", "compression"),
+        (r#"{"backend":"file","config":{"path":"a.json","cache_size":"1"}}"#, "invalid-argument", "cache_size"),
+        (r#"{"backend":"file","config":{"path":"a.json","format":"xml"}}"#, "invalid-argument", "format"),
         (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
         (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),
         (r#"{"backend":"postgres","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),

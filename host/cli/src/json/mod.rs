@@ -6,8 +6,7 @@
 //!   segment is empty, so nothing else can have that name.
 //! * Arrays stay whole, as one JSON value; where the caller wants them flattened, their elements are numbered from 0.
 
-mod flatten;
 mod nest;
 
-pub(crate) use flatten::Flatten;
+pub(crate) use dataknobs_kv_core::wire::Flatten;
 pub(crate) use nest::{ArrayNest, Nest};

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use dataknobs_kv_core::{Error, Result, Storage};
 
-use self::url::{decode, invalid};
+use self::url::{Options, decode, invalid};
 pub use settings::Settings;
 
+use crate::{Durability, JsonFileConfig, JsonFileStorage, OpenOptions, RedbConfig, RedbStorage, memory};
 #[cfg(feature = "elasticsearch")]
 use crate::{ElasticsearchConfig, ElasticsearchStorage};
-use crate::{OpenOptions, RedbConfig, RedbStorage, memory};
 #[cfg(feature = "postgres")]
 use crate::{PostgresConfig, PostgresStorage};
 #[cfg(feature = "redis")]
@@ -29,6 +29,8 @@ use crate::{S3Config, S3Storage};
 ///   absolute (`file:/var/lib/data.redb`, `file:///var/lib/data.redb`). In the path `%`, `?` and `#` are written `%25`,
 ///   `%3F` and `%23`; any other character may be written so too. Options follow a `?`, joined by `&`:
 ///   `durability=immediate` (the default) or `relaxed`, `cache_size=BYTES`.
+/// * `file:PATH.json`, `file:PATH.json.gz`, or any name with `format=json`: the same for a JSON file. Options:
+///   `compression=gzip` or `none`, `durability`, `journal_size=BYTES`.
 /// * `postgres://[USER[:PASSWORD]@][HOST][:PORT][/DATABASE]` (or `postgresql:`). Options: `table=NAME` or
 ///   `SCHEMA.NAME`, `pool_size`, `timeout`, `connect_timeout`, `sslmode`, `sslrootcert`, `prepared_statements`.
 /// * `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `redis-cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT`; with TLS
@@ -50,6 +52,8 @@ pub enum Location {
     Memory,
     /// A redb file.
     Redb(RedbConfig),
+    /// A JSON file.
+    Json(JsonFileConfig),
     /// A table in PostgreSQL.
     #[cfg(feature = "postgres")]
     Postgres(Box<PostgresConfig>),
@@ -96,7 +100,7 @@ impl Location {
                 Err(not_built("elasticsearch"))
             }
             _ => Err(Error::Unsupported(format!(
-                "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH.redb`"
+                "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH`"
             ))),
         }
     }
@@ -180,23 +184,26 @@ impl Location {
         }
     }
 
-    /// A file, whose form its ending names.
+    /// A file, whose form `format` names, or its ending.
     fn file(mut settings: Settings) -> Result<Self> {
         let path = settings.required("path")?;
         if path.contains('\0') {
             return Err(settings.invalid("path", "holds no NUL"));
         }
+        if path.ends_with('/') {
+            return Err(settings.invalid("path", "names a file, and so ends in no slash"));
+        }
         let path = PathBuf::from(path);
         let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        let json = name.ends_with(".json") || name.ends_with(".json.gz");
         let format = settings.one_of("format", &[("redb", false), ("json", true)])?;
-        if format.unwrap_or(json) {
-            return Err(Error::Unsupported(
-                "this build has no adapter for JSON files; it opens `file:PATH.redb`".into(),
-            ));
+        if format.unwrap_or_else(|| JsonFileConfig::is_named_so(&path)) {
+            if matches!(name.as_str(), "" | ".json" | ".json.gz") {
+                return Err(settings.invalid("path", "names a file"));
+            }
+            return JsonFileConfig::from_settings(path, settings).map(Location::Json);
         }
         if !name.ends_with(".redb") || name == ".redb" {
-            return Err(settings.invalid("path", "names a file store, and ends in `.redb`"));
+            return Err(settings.invalid("path", "names a file store, and ends in `.redb`, `.json` or `.json.gz`"));
         }
         RedbConfig::from_settings(path, settings).map(Location::Redb)
     }
@@ -215,6 +222,7 @@ impl Location {
         Ok(match self {
             Location::Memory => Arc::new(memory()),
             Location::Redb(config) => Arc::new(RedbStorage::open(config.clone(), options.create).await?),
+            Location::Json(config) => Arc::new(JsonFileStorage::open(config.clone(), options.create).await?),
             #[cfg(feature = "postgres")]
             Location::Postgres(config) => {
                 Arc::new(PostgresStorage::open(config.as_ref().clone(), options.create).await?)
@@ -244,16 +252,32 @@ impl fmt::Display for Location {
             Location::Redb(config) => {
                 f.write_str("file:")?;
                 write_path(f, &config.path)?;
-                let defaults = RedbConfig::new("");
-                let mut separator = '?';
-                if config.durability != defaults.durability {
-                    write!(f, "{separator}durability={}", config.durability)?;
-                    separator = '&';
+                let mut options = Options::default();
+                if config.durability != Durability::Immediate {
+                    options.add("durability", config.durability);
                 }
-                if config.cache_bytes != defaults.cache_bytes {
-                    write!(f, "{separator}cache_size={}", config.cache_bytes)?;
+                if config.cache_bytes != RedbConfig::DEFAULT_CACHE_BYTES {
+                    options.add("cache_size", config.cache_bytes);
                 }
-                Ok(())
+                options.fmt(f)
+            }
+            Location::Json(config) => {
+                f.write_str("file:")?;
+                write_path(f, &config.path)?;
+                let mut options = Options::default();
+                if !JsonFileConfig::is_named_so(&config.path) {
+                    options.add("format", "json");
+                }
+                if let Some(compression) = config.compression {
+                    options.add("compression", compression);
+                }
+                if config.durability != Durability::Immediate {
+                    options.add("durability", config.durability);
+                }
+                if config.journal_bytes != JsonFileConfig::DEFAULT_JOURNAL_BYTES {
+                    options.add("journal_size", config.journal_bytes);
+                }
+                options.fmt(f)
             }
             #[cfg(feature = "s3")]
             Location::S3(config) => config.fmt(f),
@@ -298,7 +322,7 @@ fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Durability;
+    use crate::Compression;
 
     fn path(url: &str) -> String {
         match Location::parse(url).unwrap() {
@@ -333,6 +357,24 @@ mod tests {
     }
 
     #[test]
+    fn json_files() {
+        let json = |url: &str| match Location::parse(url).unwrap() {
+            Location::Json(config) => config,
+            other => panic!("{url}: {other:?}"),
+        };
+        assert_eq!(json("file:a.json"), JsonFileConfig::new("a.json"));
+        assert_eq!(json("file:a.JSON.GZ"), JsonFileConfig::new("a.JSON.GZ"));
+        let config = json("file:/data/kv_store?format=json&compression=gzip&durability=relaxed&journal_size=65536");
+        assert_eq!(
+            config,
+            JsonFileConfig::new("/data/kv_store")
+                .compression(Compression::Gzip)
+                .durability(Durability::Relaxed)
+                .journal_bytes(65536)
+        );
+    }
+
+    #[test]
     fn display_parses_again() {
         for url in [
             "memory:",
@@ -340,6 +382,9 @@ mod tests {
             "file:/abs/a b.redb?durability=relaxed",
             "file:a%25%3F%23%0A.redb?durability=relaxed&cache_size=2097152",
             "file:////odd.redb",
+            "file:data.json",
+            "file:/abs/a%3Fb.json.gz?compression=none&durability=relaxed&journal_size=4096",
+            "file:kv_store?format=json&compression=gzip",
             #[cfg(feature = "postgres")]
             "postgres://me@host:6543/kv?table=app.entries",
             #[cfg(feature = "redis")]
@@ -386,6 +431,14 @@ mod tests {
             "file:a.redb?durability=relaxed&durability=immediate",
             "file:a.redb?path=b.redb",
             "file:a.redb?format=xml",
+            "file:a.redb?compression=gzip",
+            "file:a.json?format=redb",
+            "file:a.json?compression=zip",
+            "file:a.json?cache_size=2097152",
+            "file:a.json?journal_size=12",
+            "file:.json",
+            "file:.json.gz",
+            "file:folder/?format=json",
             #[cfg(feature = "postgres")]
             "postgres:",
             #[cfg(feature = "postgres")]
@@ -408,7 +461,7 @@ mod tests {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "invalid-argument", "{url}: {error}");
         }
-        for url in ["mysql://me:hunter2@host/db", "file:a.json.gz"] {
+        for url in ["mysql://me:hunter2@host/db", "sqlite:hunter2"] {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(error.code(), "unsupported", "{url}");
             assert!(!error.to_string().contains("hunter2"));

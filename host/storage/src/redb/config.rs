@@ -20,7 +20,8 @@ pub enum Durability {
 }
 
 impl Durability {
-    const WORDS: [(&str, Durability); 2] = [("immediate", Durability::Immediate), ("relaxed", Durability::Relaxed)];
+    pub(crate) const WORDS: [(&str, Durability); 2] =
+        [("immediate", Durability::Immediate), ("relaxed", Durability::Relaxed)];
 }
 
 /// As it is written in a connection string.

@@ -1,10 +1,11 @@
 //! redb's errors in the core's words.
 
-use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use dataknobs_kv_core::Error;
+
+use crate::files::is_disk_full;
 
 /// What went wrong below an operation.
 #[derive(Debug)]
@@ -84,10 +85,6 @@ impl Failure {
             },
         }
     }
-}
-
-fn is_disk_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// Turns redb's panics into failures: a damaged file must not take the process down.

@@ -11,13 +11,14 @@ use std::sync::{PoisonError, RwLock, TryLockError};
 
 use dataknobs_kv_core::{Error, Result};
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageError, TableError,
-    TableHandle, WriteTransaction,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableError, TableHandle,
+    WriteTransaction,
 };
 
 use super::config::RedbConfig;
 use super::failure::{Failure, guarded};
 use super::format::{self, Bytes};
+use crate::files::{folder_of, io_error, locked, sync_folder};
 
 /// The open file.
 pub(super) struct StoreFile {
@@ -199,10 +200,7 @@ fn open_existing(config: &RedbConfig) -> Result<(Database, u64)> {
 /// several processes that create it one wins.
 fn create_new(config: &RedbConfig) -> Result<(Database, u64)> {
     let path = &config.path;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     if !folder.is_dir() {
         return Err(Error::InvalidArgument(format!("the folder {} does not exist", folder.display())));
     }
@@ -220,7 +218,9 @@ fn create_new(config: &RedbConfig) -> Result<(Database, u64)> {
     match fs::hard_link(&unfinished.0, path) {
         Ok(()) => {
             drop(unfinished);
-            sync_folder(folder);
+            if let Err(error) = sync_folder(folder) {
+                tracing::warn!(folder = %folder.display(), %error, "the folder could not be synchronised");
+            }
             Ok((database, 0))
         }
         Err(error) => {
@@ -257,16 +257,6 @@ fn create_in_place(config: &RedbConfig) -> Result<(Database, u64)> {
         Ok((database, 0))
     })
     .map_err(|failure| open_error(path, failure))
-}
-
-/// The name of a new file survives a power cut only once its folder is on disk.
-fn sync_folder(folder: &Path) {
-    #[cfg(unix)]
-    if let Err(error) = fs::File::open(folder).and_then(|folder| folder.sync_all()) {
-        tracing::warn!(folder = %folder.display(), %error, "the folder could not be synchronised");
-    }
-    #[cfg(not(unix))]
-    let _ = folder;
 }
 
 fn initialise(database: &Database) -> Result<(), Failure> {
@@ -335,9 +325,7 @@ fn open_error(path: &Path, failure: Failure) -> Error {
     let Failure::Redb(error) = failure else { return failure.into_error(path) };
     let name = path.display();
     match *error {
-        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Error::Unavailable(format!(
-            "{name} is locked by another process (or is open in this one already): a file has one user at a time"
-        )),
+        redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => locked(path),
         redb::Error::UpgradeRequired(version) => Error::Unsupported(format!(
             "{name} is in redb's old file format {version}, which this version does not read"
         )),
@@ -349,18 +337,5 @@ fn open_error(path: &Path, failure: Failure) -> Error {
         }
         redb::Error::Io(error) => io_error(path, &error),
         error => Failure::Redb(Box::new(error)).into_error(path),
-    }
-}
-
-fn io_error(path: &Path, error: &std::io::Error) -> Error {
-    let name = path.display();
-    match error.kind() {
-        ErrorKind::NotFound => Error::InvalidArgument(format!("{name} does not exist")),
-        ErrorKind::NotADirectory => Error::InvalidArgument(format!("{name}: a part of its path is not a folder")),
-        ErrorKind::InvalidFilename => {
-            Error::InvalidArgument(format!("{name}: the name is too long, or not allowed here"))
-        }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::AccessDenied(format!("{name}: {error}")),
-        _ => Failure::from(StorageError::Io(std::io::Error::new(error.kind(), error.to_string()))).into_error(path),
     }
 }

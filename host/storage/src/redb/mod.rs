@@ -31,6 +31,7 @@ use dataknobs_kv_core::{Capabilities, Error, Projection, Result, State, Storage,
 
 pub use config::{Durability, RedbConfig};
 
+use crate::blocking::blocking;
 use file::StoreFile;
 use writer::Writer;
 
@@ -90,18 +91,6 @@ impl RedbStorage {
 impl fmt::Debug for RedbStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedbStorage").field("config", self.file.config()).finish_non_exhaustive()
-    }
-}
-
-/// Runs what may block, away from the threads that poll futures, where there are such.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::runtime::Handle::try_current() {
-        Ok(handle) => match handle.spawn_blocking(work).await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => Err(Error::Internal("a storage task panicked".into())),
-            Err(_) => Err(Error::Unavailable("the runtime is shutting down".into())),
-        },
-        Err(_) => work(),
     }
 }
 

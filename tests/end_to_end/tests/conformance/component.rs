@@ -1,6 +1,6 @@
-//! The component under wasmtime, on memory and on a redb file.
+//! The component under wasmtime, on memory and on files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,18 +15,23 @@ use tempfile::TempDir;
 pub(crate) struct Component {
     name: &'static str,
     runtime: Runtime,
-    /// Where each case has a file of its own; none: in memory.
-    folder: Option<TempDir>,
+    /// Where each case has a file of its own, and its ending; none: in memory.
+    files: Option<(TempDir, &'static str)>,
 }
 
 impl Component {
     pub(crate) fn on_memory() -> Self {
-        Component { name: "component-memory", runtime: runtime(), folder: None }
+        Component { name: "component-memory", runtime: runtime(), files: None }
     }
 
-    pub(crate) fn on_redb() -> Self {
+    /// On files with this ending.
+    pub(crate) fn on_files(name: &'static str, ending: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Component { name: "component-redb", runtime: runtime(), folder: Some(folder) }
+        Component { name, runtime: runtime(), files: Some((folder, ending)) }
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        self.files.as_ref().map(|(folder, ending)| folder.path().join(format!("{name}{ending}")))
     }
 }
 
@@ -56,13 +61,12 @@ impl Runner for Component {
         self.name
     }
     fn capabilities(&self) -> Capabilities {
-        let Some(folder) = &self.folder else { return dataknobs_kv_storage::memory().capabilities() };
-        let file = folder.path().join("capabilities.redb");
+        let Some(file) = self.file("capabilities") else { return dataknobs_kv_storage::memory().capabilities() };
         futures::executor::block_on(async { open(&file).await.capabilities() })
     }
     fn lacks(&self, need: Need) -> Option<&'static str> {
         match need {
-            Need::Reopen if self.folder.is_none() => Some("memory ends with its process"),
+            Need::Reopen if self.files.is_none() => Some("memory ends with its process"),
             _ => None,
         }
     }
@@ -73,7 +77,7 @@ impl Runner for Component {
             Arc::new(runtime.store(storage, of_store.clone() as Arc<dyn Clock>)) as Arc<dyn Store>
         });
         let namespace = fresh_namespace();
-        let file = self.folder.as_ref().map(|folder| folder.path().join(format!("{namespace}.redb")));
+        let file = self.file(&namespace);
         let storage = match &file {
             Some(file) => open(file).await,
             None => Arc::new(dataknobs_kv_storage::memory()),

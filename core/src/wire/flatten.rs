@@ -1,12 +1,19 @@
 //! From nested JSON to keys and leaves.
 
-use dataknobs_kv::{Error, Result, key};
-use dataknobs_kv_core::json;
+use crate::{Error, Result, json, key};
 
 /// The leaves of a JSON text, in its own order: each with its key and the JSON text that stands there.
 ///
 /// The text is validated as a whole at the start; after that its structure can be trusted.
-pub(crate) struct Flatten<'a> {
+///
+/// ```
+/// use dataknobs_kv_core::wire::Flatten;
+///
+/// let leaves: Vec<_> = Flatten::new(r#"{"app":{"name":"x","ports":[1,2]}}"#, None, false)?.collect::<Result<_, _>>()?;
+/// assert_eq!(leaves, [("app.name".into(), "\"x\""), ("app.ports".into(), "[1,2]")]);
+/// # Ok::<(), dataknobs_kv_core::Error>(())
+/// ```
+pub struct Flatten<'a> {
     text: &'a str,
     at: usize,
     /// The key of the object or array that is open, and what is open.
@@ -25,16 +32,17 @@ struct Level {
 
 impl<'a> Flatten<'a> {
     /// `prefix` is a key that all others go below; without one the text must be an object (or an array to be flattened).
-    pub(crate) fn new(text: &'a str, prefix: Option<&str>, arrays: bool) -> Result<Self> {
+    /// `arrays`: whether their elements are numbered from 0; else each array is a leaf.
+    pub fn new(text: &'a str, prefix: Option<&str>, arrays: bool) -> Result<Self> {
         json::validate(text).map_err(|error| {
-            let line = text.as_bytes().iter().take(error.at).filter(|b| **b == b'\n').count() + 1;
+            let line = text.as_bytes().iter().take(error.at).filter(|b| **b == b'\n').count().saturating_add(1);
             Error::InvalidArgument(format!("line {line}: {error}"))
         })?;
         Ok(Flatten { text, at: 0, key: prefix.unwrap_or_default().to_owned(), open: Vec::new(), arrays, done: false })
     }
 
     /// How much of the text was read, in bytes.
-    pub(crate) fn position(&self) -> usize {
+    pub fn position(&self) -> usize {
         self.at
     }
 
@@ -42,20 +50,24 @@ impl<'a> Flatten<'a> {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
+    fn pass(&mut self, by: usize) {
+        self.at = self.at.saturating_add(by);
+    }
+
     fn skip_space(&mut self) {
         while matches!(self.byte(), b' ' | b'\t' | b'\r' | b'\n') {
-            self.at += 1;
+            self.pass(1);
         }
     }
 
     /// The string literal that begins here.
     fn literal(&mut self) -> &'a str {
         let start = self.at;
-        self.at += 1;
+        self.pass(1);
         while self.byte() != b'"' && self.at < self.text.len() {
-            self.at += if self.byte() == b'\\' { 2 } else { 1 };
+            self.pass(if self.byte() == b'\\' { 2 } else { 1 });
         }
-        self.at += 1;
+        self.pass(1);
         self.text.get(start..self.at).unwrap_or_default()
     }
 
@@ -72,12 +84,12 @@ impl<'a> Flatten<'a> {
                     }
                     continue;
                 }
-                b'{' | b'[' => depth += 1,
+                b'{' | b'[' => depth = depth.saturating_add(1),
                 b'}' | b']' if depth == 0 => break,
                 b'}' | b']' => {
-                    depth -= 1;
+                    depth = depth.saturating_sub(1);
                     if depth == 0 {
-                        self.at += 1;
+                        self.pass(1);
                         break;
                     }
                 }
@@ -85,7 +97,7 @@ impl<'a> Flatten<'a> {
                 _ if self.at >= self.text.len() => break,
                 _ => {}
             }
-            self.at += 1;
+            self.pass(1);
         }
         self.text.get(start..self.at).unwrap_or_default()
     }
@@ -96,7 +108,7 @@ impl<'a> Flatten<'a> {
         let container = first == b'{' || (first == b'[' && self.arrays);
         if container {
             let start = self.at;
-            self.at += 1;
+            self.pass(1);
             self.skip_space();
             if !matches!(self.byte(), b'}' | b']') {
                 let index = (first == b'[').then_some(0);
@@ -129,9 +141,9 @@ impl<'a> Flatten<'a> {
         loop {
             self.skip_space();
             match self.byte() {
-                b',' => self.at += 1,
+                b',' => self.pass(1),
                 b'}' | b']' => {
-                    self.at += 1;
+                    self.pass(1);
                     let level = self.open.pop()?;
                     self.key.truncate(level.key_length);
                     if self.open.is_empty() {
@@ -169,8 +181,9 @@ impl<'a> Flatten<'a> {
     fn enter(&mut self) -> Result<bool> {
         let segment = match self.open.last_mut().and_then(|level| level.index.as_mut()) {
             Some(index) => {
-                *index += 1;
-                (*index - 1).to_string()
+                let own = *index;
+                *index = own.saturating_add(1);
+                own.to_string()
             }
             None => {
                 let literal = self.literal();
@@ -178,7 +191,7 @@ impl<'a> Flatten<'a> {
                     Error::InvalidArgument(format!("below {}: a name holds a lone surrogate", self.place()))
                 })?;
                 self.skip_space();
-                self.at += 1; // the colon
+                self.pass(1); // the colon
                 self.skip_space();
                 if name.is_empty() {
                     return Ok(true);
