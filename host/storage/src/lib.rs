@@ -48,8 +48,8 @@ use dataknobs_kv_core::{Result, Storage};
 
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::{ElasticsearchConfig, ElasticsearchStorage};
-pub use layer::DefaultTtls;
-pub use location::{Location, Settings};
+pub use layer::{CacheConfig, Cached, DefaultTtls, Retrying};
+pub use location::{Layers, Location, Settings};
 pub use memory::memory;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresConfig, PostgresStorage, SslMode};

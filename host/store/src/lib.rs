@@ -73,5 +73,5 @@ pub use dataknobs_kv_core::{
     Projection, Result, State, Storage, Store, Timestamp, Value, ValueType, Version,
 };
 pub use dataknobs_kv_runtime::{FileClock, ManualClock, Runtime, RuntimeConfig, SystemClock};
-pub use dataknobs_kv_storage::{Durability, Location, RedbConfig};
+pub use dataknobs_kv_storage::{CacheConfig, Durability, Layers, Location, RedbConfig};
 pub use serde_json::json;

@@ -16,6 +16,9 @@ fn the_fields_of_the_readme() {
     let Some(Location::Redb(file)) = config.location() else { panic!("{config:?}") };
     assert_eq!((file.path.to_str(), file.durability), (Some("a b?.redb"), Durability::Relaxed));
     assert_eq!(config.cleanup(), None);
+    let config =
+        Config::from_json(r#"{"backend":"memory","cache":"memory","cache_ttl":60,"cache_size":1000}"#).unwrap();
+    assert_eq!(config.location().unwrap().to_string(), "memory:?cache=memory&cache_ttl=60&cache_size=1000");
     let config: Config = serde_json::from_str(r#"{"url":"file:x.redb"}"#).unwrap();
     assert_eq!(config.location().unwrap().to_string(), "file:x.redb");
     let config = Config::from_json(
@@ -58,8 +61,13 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"file","config":{"path":"a.json","format":"json"}}"#, "unsupported", "format"),
         (r#"{"backend":"file","config":{"path":"a.redb","compression":"gzip"}}"#, "invalid-argument", "compression"),
         (r#"{"backend":"file","config":{"path":"a.json"}}"#, "unsupported", "JSON"),
-        (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
-        (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),
+        (r#"{"backend":"memory","cache":"redis"}"#, "invalid-argument", "cache"),
+        (r#"{"backend":"memory","cache":["memory"]}"#, "invalid-argument", "cache"),
+        (r#"{"backend":"memory","cache_ttl":60}"#, "invalid-argument", "cache_ttl"),
+        (r#"{"backend":"memory","cache":"memory","cache_size":0}"#, "invalid-argument", "cache_size"),
+        (r#"{"url":"memory:?cache=memory","cache":"memory"}"#, "invalid-argument", "cache"),
+        (r#"{"backend":"file","config":{"path":"a.redb","cache":"memory"}}"#, "invalid-argument", "config.cache"),
+        (r#"{"backend":"memory","retry":2}"#, "invalid-argument", "retry"),
         (r#"{"backend":"postgres","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"host":"h","db":"hunter2"}}"#, "invalid-argument", "config.db"),

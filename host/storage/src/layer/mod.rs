@@ -4,6 +4,10 @@
 //! answer in the wrapped storage's place. The compiler cannot demand that, so each wrapper's implementation denies
 //! `clippy::missing_trait_methods`.
 
+mod cache;
 mod default_ttl;
+mod retry;
 
+pub use cache::{CacheConfig, CacheStats, Cached};
 pub use default_ttl::DefaultTtls;
+pub use retry::Retrying;

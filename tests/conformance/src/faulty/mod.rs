@@ -10,7 +10,8 @@ use dataknobs_kv_core::storage::{
 };
 use dataknobs_kv_core::{Entry, Precondition, Projection, Result, State, Timestamp, Version};
 
-use crate::wrap::{Wrap, storage_by_wrap};
+use crate::storage_by_wrap;
+use crate::wrap::Wrap;
 
 mod lies;
 

@@ -1,4 +1,4 @@
-//! The component under wasmtime, on memory and on a redb file.
+//! The component under wasmtime: on memory, on a redb file, on memory behind a cache.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,21 @@ pub(crate) struct Component {
     runtime: Runtime,
     /// Where each case has a file of its own; none: in memory.
     folder: Option<TempDir>,
+    cached: bool,
 }
 
 impl Component {
     pub(crate) fn on_memory() -> Self {
-        Component { name: "component-memory", runtime: runtime(), folder: None }
+        Component { name: "component-memory", runtime: runtime(), folder: None, cached: false }
     }
 
     pub(crate) fn on_redb() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Component { name: "component-redb", runtime: runtime(), folder: Some(folder) }
+        Component { name: "component-redb", runtime: runtime(), folder: Some(folder), cached: false }
+    }
+
+    pub(crate) fn on_cached_memory() -> Self {
+        Component { name: "component-cache", runtime: runtime(), folder: None, cached: true }
     }
 }
 
@@ -76,6 +81,9 @@ impl Runner for Component {
         let file = self.folder.as_ref().map(|folder| folder.path().join(format!("{namespace}.redb")));
         let storage = match &file {
             Some(file) => open(file).await,
+            None if self.cached => dataknobs_kv_storage::open("memory:?cache=memory", &OpenOptions::default())
+                .await
+                .expect("a cache in front of memory"),
             None => Arc::new(dataknobs_kv_storage::memory()),
         };
         Harness {

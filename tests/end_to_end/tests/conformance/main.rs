@@ -23,9 +23,10 @@ fn main() {
         None => true,
         Some(filter) => all().any(|case| format!("{name}::{}", case.path()).contains(filter)),
     };
-    let makers: [(&str, Make); 4] = [
+    let makers: [(&str, Make); 5] = [
         ("component-memory", || Arc::new(component::Component::on_memory())),
         ("component-redb", || Arc::new(component::Component::on_redb())),
+        ("component-cache", || Arc::new(component::Component::on_cached_memory())),
         ("http", || Arc::new(http::Http::start())),
         ("cli", || Arc::new(cli::Cli::new())),
     ];
