@@ -9,7 +9,7 @@ use dataknobs_kv_conformance::wrap::{Flaky, Limited};
 use dataknobs_kv_conformance::{Harness, Need, native};
 use dataknobs_kv_core::Storage;
 use dataknobs_kv_core::storage::Capabilities;
-use dataknobs_kv_storage::{CacheConfig, Cached, DefaultTtls, Retrying, memory};
+use dataknobs_kv_storage::{CacheConfig, Cached, DefaultTtls, Metered, Retrying, memory};
 
 struct Layer {
     name: &'static str,
@@ -39,7 +39,7 @@ fn cached(storage: Arc<dyn Storage>, config: CacheConfig) -> Arc<dyn Storage> {
     Arc::new(Cached::new(storage, config))
 }
 
-const LAYERS: [Layer; 5] = [
+const LAYERS: [Layer; 6] = [
     Layer { name: "cache", storage: || cached(Arc::new(memory()), CacheConfig::default()) },
     // Always full: what is kept is thrown out again all the time.
     Layer { name: "cache-of-three", storage: || cached(Arc::new(memory()), CacheConfig::default().entries(3)) },
@@ -54,6 +54,7 @@ const LAYERS: [Layer; 5] = [
             Arc::new(Retrying::new(flaky, Duration::from_secs(60)))
         },
     },
+    Layer { name: "metered", storage: || Arc::new(Metered::new(memory(), Arc::default())) },
     Layer { name: "default-ttls", storage: || Arc::new(DefaultTtls::new(memory(), []).expect("no ttls")) },
 ];
 

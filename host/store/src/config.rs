@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataknobs_kv_core::{Clock, Error, Result, Storage, key};
+use dataknobs_kv_metrics::Metrics;
 use dataknobs_kv_runtime::Runtime;
 use dataknobs_kv_storage::{CacheConfig, Cached, Layers, Location, Settings};
 use serde_json::{Map, Value as Json};
@@ -61,6 +62,7 @@ pub struct Config {
     pub(crate) serializers: Serializers,
     pub(crate) runtime: Option<Runtime>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) metrics: Option<Metrics>,
 }
 
 impl Config {
@@ -92,6 +94,7 @@ impl Config {
             serializers: Serializers::default(),
             runtime: None,
             clock: None,
+            metrics: None,
         }
     }
 
@@ -199,8 +202,9 @@ impl Config {
         }
     }
 
-    /// Removes what has expired in the background, in all namespaces, at this interval (at least 100 ms), as long as the
-    /// handle or a clone of it lives. Each round does bounded work.
+    /// Removes what has expired in the background, in all namespaces, at this interval (at least 100 ms) or up to a quarter
+    /// earlier, as long as the handle or a clone of it lives. Each round does bounded work; what it leaves comes a second
+    /// later. Any number of processes may do so on one backend: each removes, and counts, what the others have not.
     ///
     /// # Errors
     /// `invalid-argument` for a shorter interval.
@@ -240,6 +244,12 @@ impl Config {
     /// Takes the time from this clock and not from the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Counts here: calls of the backend, the cache's hits, automatic cleanup. One store each.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 

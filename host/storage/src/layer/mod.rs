@@ -6,8 +6,10 @@
 
 mod cache;
 mod default_ttl;
+mod metered;
 mod retry;
 
 pub use cache::{CacheConfig, CacheStats, Cached};
 pub use default_ttl::DefaultTtls;
+pub use metered::{Metered, StorageMetrics};
 pub use retry::Retrying;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataknobs_kv_core::{Result, Storage};
+use dataknobs_kv_metrics::Metrics;
 
 use super::settings::Settings;
 use super::url::Options;
-use crate::layer::{CacheConfig, Cached, Retrying};
+use crate::layer::{CacheConfig, Cached, Metered, Retrying, StorageMetrics};
 
 /// The settings that belong to layers, whatever the backend.
 pub(super) const NAMES: [&str; 4] = ["cache", "cache_ttl", "cache_size", "retry"];
@@ -46,14 +47,31 @@ impl Layers {
         Ok((rest, layers))
     }
 
-    /// Puts them in front; `server`: whether there is one that may be away for a moment.
-    pub(super) fn over(&self, mut storage: Arc<dyn Storage>, server: bool) -> Arc<dyn Storage> {
+    /// Puts them in front; `server`: whether there is one that may be away for a moment. Each call that reaches the
+    /// backend is counted, and so each try.
+    pub(super) fn over(
+        &self,
+        mut storage: Arc<dyn Storage>,
+        server: bool,
+        metrics: Option<&Metrics>,
+    ) -> Arc<dyn Storage> {
+        if let Some(metrics) = metrics {
+            let counted = Arc::new(StorageMetrics::default());
+            metrics.watch(&counted);
+            storage = Arc::new(Metered::new(storage, counted));
+        }
         let budget = self.retry.unwrap_or(Retrying::<Arc<dyn Storage>>::DEFAULT_BUDGET);
         if server && !budget.is_zero() {
             storage = Arc::new(Retrying::new(storage, budget));
         }
         match self.cache {
-            Some(config) => Arc::new(Cached::new(storage, config)),
+            Some(config) => {
+                let cached = Arc::new(Cached::new(storage, config));
+                if let Some(metrics) = metrics {
+                    metrics.watch(&cached);
+                }
+                cached
+            }
             None => storage,
         }
     }

@@ -260,9 +260,12 @@ impl Location {
     pub async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
         match self {
             Location::Layered(location, layers) => {
-                Ok(layers.over(location.open_backend(options).await?, self.is_server()))
+                Ok(layers.over(location.open_backend(options).await?, self.is_server(), options.metrics.as_ref()))
             }
-            location => Ok(Layers::default().over(location.open_backend(options).await?, self.is_server())),
+            location => {
+                let storage = location.open_backend(options).await?;
+                Ok(Layers::default().over(storage, self.is_server(), options.metrics.as_ref()))
+            }
         }
     }
 

@@ -18,13 +18,13 @@ mod tests;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use async_trait::async_trait;
 use dataknobs_kv_core::storage::{
     ANSWER_BYTES, Change, Hint, Mutation, Names, Outcome, Page, Range, Reclaimed, STALE_READS,
 };
 use dataknobs_kv_core::{Capabilities, Projection, Result, State, Storage, Timestamp};
+use dataknobs_kv_metrics::{Counter, Families, Source};
 
 use self::table::{Joined, Name, Table};
 
@@ -35,9 +35,9 @@ pub struct Cached {
     inner: Arc<dyn Storage>,
     table: Arc<Table>,
     config: CacheConfig,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    reads: AtomicU64,
+    hits: Counter,
+    misses: Counter,
+    reads: Counter,
 }
 
 /// What a cache has done since it was made.
@@ -58,15 +58,15 @@ impl Cached {
     /// A cache over this storage, empty at first.
     pub fn new(inner: Arc<dyn Storage>, config: CacheConfig) -> Self {
         let table = Arc::new(Table::new(&config));
-        Cached { inner, table, config, hits: 0.into(), misses: 0.into(), reads: 0.into() }
+        Cached { inner, table, config, hits: Counter::default(), misses: Counter::default(), reads: Counter::default() }
     }
 
     /// What it has done so far.
     pub fn stats(&self) -> CacheStats {
         CacheStats {
-            hits: self.hits.load(Relaxed),
-            misses: self.misses.load(Relaxed),
-            reads: self.reads.load(Relaxed),
+            hits: self.hits.get(),
+            misses: self.misses.get(),
+            reads: self.reads.get(),
             entries: self.table.len(),
         }
     }
@@ -81,8 +81,18 @@ impl Cached {
             }
         };
         let (joined, own) = self.table.join(namespace, keys, now, with_value, read);
-        self.reads.fetch_add(own as u64, Relaxed);
+        self.reads.add(own as u64);
         joined
+    }
+}
+
+impl Source for Cached {
+    fn tell(&self, families: &mut Families<'_>) -> std::fmt::Result {
+        let CacheStats { hits, misses, reads, entries } = self.stats();
+        families.counter("cache_hits", "Keys answered from the cache", hits)?;
+        families.counter("cache_misses", "Keys that the cache had no answer for", misses)?;
+        families.counter("cache_reads", "Of those, keys that the backend was asked for", reads)?;
+        families.gauge("cache_entries", "Entries in the cache, absent ones among them", entries)
     }
 }
 
@@ -117,10 +127,10 @@ impl Storage for Cached {
 
     async fn get(&self, namespace: &str, key: &str, now: Timestamp, with_value: bool) -> Result<Option<State>> {
         if let Some(state) = self.table.answer(namespace, key, now, with_value) {
-            self.hits.fetch_add(1, Relaxed);
+            self.hits.add(1);
             return Ok(state);
         }
-        self.misses.fetch_add(1, Relaxed);
+        self.misses.add(1);
         loop {
             match self.join(namespace, &[key], now, with_value).pop() {
                 Some(Joined::Kept(state)) => return Ok(state),
@@ -165,8 +175,8 @@ impl Storage for Cached {
             bytes = bytes.saturating_add(state.as_ref().map_or(0, |state| weight(state.as_ref())));
             place.insert(state.map(Ok));
         }
-        self.hits.fetch_add((found.len() - missing.len()) as u64, Relaxed);
-        self.misses.fetch_add(missing.len() as u64, Relaxed);
+        self.hits.add((found.len() - missing.len()) as u64);
+        self.misses.add(missing.len() as u64);
         let mut waiting = Vec::new();
         for (key, joined) in missing.iter().zip(self.join(namespace, &missing, now, true)) {
             match joined {
