@@ -44,9 +44,13 @@ pub struct Capabilities {
     pub native_expiry: bool,
     /// A page costs the page (true) or more (false).
     pub indexed_scan: bool,
-    /// For what later versions add; names unknown to the reader are skipped.
+    /// For what later versions add; names unknown to the reader are skipped. See [`STALE_READS`].
     pub extra: Vec<(String, String)>,
 }
+
+/// Named in [`Capabilities::extra`] where `get` and `get_many` with values may answer what other processes have changed
+/// since: for how many milliseconds at most. Writes, preconditions and all else are of the present.
+pub const STALE_READS: &str = "stale-reads-ms";
 
 /// What `Amend` writes: these attributes are replaced whole, the others stay.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, checksum, key,
     pattern::PatternCache,
-    storage::{Mutation, Outcome},
+    storage::{Mutation, Outcome, STALE_READS},
 };
 
 /// The rules, over a storage and a clock.
@@ -45,6 +45,11 @@ impl<S, C> Core<S, C> {
 impl<S: Storage, C: Clock> Core<S, C> {
     pub(super) fn known(&self) -> &Capabilities {
         self.capabilities.get_or_init(|| self.storage.capabilities())
+    }
+
+    /// Whether what was read may be of the past.
+    pub(super) fn reads_stale(&self) -> bool {
+        self.known().extra.iter().any(|(name, _)| name == STALE_READS)
     }
 
     /// The span after which entries of the namespace expire where nothing is said, in milliseconds.

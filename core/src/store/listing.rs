@@ -239,7 +239,10 @@ impl<S: Storage, C: Clock> Core<S, C> {
         ask: usize,
         need: Projection,
     ) -> Result<Page> {
-        if let Some(keys) = plan.pattern.keys() {
+        // A listing shows what is there now; where a read of values may not, it is a scan.
+        if let Some(keys) = plan.pattern.keys()
+            && !(need == Projection::Value && self.reads_stale())
+        {
             return self.page_of_keys(plan.namespace, keys, after, now, ask, need).await;
         }
         let range = Range { after, ..plan.pattern.range() };

@@ -92,6 +92,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
                 refusal = ChangeResult::Conflict(seen.map(|state| State { value: None, ..state }));
                 return Ok(None);
             }
+            refusal = ChangeResult::Absent;
             match seen {
                 None => Ok(None),
                 Some(state) => Ok(Some(Change::Amend(amend(state.attributes, now)?))),

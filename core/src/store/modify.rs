@@ -39,7 +39,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     /// Decides over the state of the key and writes, until no rival comes between: the new version, or none where nothing
     /// was to be written. Who loses goes on from the state that the refusal carried. `first`: what is known to begin with
     /// (absent, say), where no read is needed: a wrong guess is refused by its guard. `want`: whether the decision needs
-    /// the value.
+    /// the value. Not to write is decided over what is there now, too: where a read may be of the past, it is checked.
     pub(super) async fn modify(
         &self,
         namespace: &str,
@@ -50,22 +50,35 @@ impl<S: Storage, C: Clock> Core<S, C> {
         decide: &mut Decide<'_>,
     ) -> Result<Option<Version>> {
         let mut tries = Tries::new(now);
-        let mut seen = match first {
-            Some(seen) => seen,
-            None => self.seen(namespace, key, now, want).await?,
+        let (mut seen, mut stale) = match first {
+            Some(seen) => (seen, false),
+            None => (self.seen(namespace, key, now, want).await?, self.reads_stale()),
         };
         loop {
             let precondition = match &seen {
                 None => Precondition::Absent,
                 Some(state) => Precondition::Version(state.version.clone()),
             };
-            let Some(change) = decide(seen, tries.now)? else { return Ok(None) };
+            let mut refusal = None;
+            let change = match decide(seen, tries.now) {
+                Ok(Some(change)) => change,
+                refused if std::mem::take(&mut stale) => {
+                    refusal = Some(refused.map(|_| None));
+                    Change::Check
+                }
+                refused => return refused.map(|_| None),
+            };
+            stale = false;
             let mutation = Mutation { key: key.to_owned(), change, precondition };
             seen = match self.write_one(namespace, mutation, tries.now, want).await? {
                 Outcome::Written(version) => return Ok(Some(version)),
                 Outcome::Conflict(state) => state,
                 Outcome::Absent => None,
-                outcome => return Err(unfit(&outcome)),
+                outcome => match (outcome, refusal) {
+                    // What was read is still there, and so the refusal stands.
+                    (Outcome::Held, Some(refusal)) => return refusal,
+                    (outcome, _) => return Err(unfit(&outcome)),
+                },
             };
             self.again(namespace, key, &mut tries).await?;
             verify_wanted(key, seen.as_ref(), want)?;

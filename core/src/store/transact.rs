@@ -90,7 +90,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
         }
         if let Some((key, part)) = parts.iter().find(|(_, part)| part.demand().is_none()) {
             // Two demands that exclude each other: whatever is there, one of them does not hold.
-            let current = self.storage.get(namespace, key, now, false).await?;
+            let mut current = self.describe_all(namespace, std::slice::from_ref(key), now).await?;
+            let current = current.pop().unwrap_or_else(|| Err(miscounted()))?;
             let (in_checks, index) = part
                 .failure(current.as_ref())
                 .ok_or_else(|| Error::Internal("demands that cannot both hold".into()))?;

@@ -14,10 +14,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use dataknobs_kv_core::wire::header;
 use dataknobs_kv_core::{Clock, Error, Result, Store};
+use dataknobs_kv_metrics::Metrics;
 use futures::FutureExt;
 use tower_http::cors::CorsLayer;
 
 use crate::limits::Gate;
+use crate::metrics::{self, HttpMetrics};
 use crate::problem::{Failure, no_method, no_route};
 use crate::{Limits, ServiceConfig, Token, atomic, batch, entries, health, listing, metadata, namespaces};
 
@@ -30,6 +32,9 @@ pub(crate) struct App {
     pub(crate) allow_origins: Vec<String>,
     pub(crate) allow_hosts: Vec<String>,
     pub(crate) gate: Gate,
+    pub(crate) metrics: Metrics,
+    /// What is counted of requests.
+    pub(crate) counted: Arc<HttpMetrics>,
     /// Whether the service is stopping: long walks end between two steps.
     pub(crate) stopping: AtomicBool,
 }
@@ -39,6 +44,8 @@ pub(crate) type Shared = Arc<App>;
 
 impl App {
     pub(crate) fn new(store: Arc<dyn Store>, config: &ServiceConfig) -> Shared {
+        let counted = Arc::new(HttpMetrics::new());
+        config.metrics.watch(&counted);
         Arc::new(App {
             store,
             clock: config.clock.clone(),
@@ -47,6 +54,8 @@ impl App {
             allow_origins: config.allow_origins.clone(),
             allow_hosts: config.allow_hosts.clone(),
             gate: Gate::new(&config.limits),
+            metrics: config.metrics.clone(),
+            counted,
             stopping: AtomicBool::new(false),
         })
     }
@@ -96,6 +105,7 @@ pub(crate) fn routes(app: Shared) -> Result<Router> {
         .route("/v1/cleanup", post(namespaces::cleanup_all).delete(namespaces::clear))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard))
@@ -123,6 +133,7 @@ async fn guard(State(app): State<Shared>, request: Request, next: Next) -> Respo
         },
         Err(failure) => failure.into_response(),
     };
+    app.counted.add(&method, route.as_ref().map(MatchedPath::as_str), response.status(), begun.elapsed());
     log(&method, route.as_ref(), &namespace, path.as_deref(), response.status(), begun);
     response
 }

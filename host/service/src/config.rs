@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dataknobs_kv_core::{Clock, MAX_TIMESTAMP, Timestamp};
+use dataknobs_kv_metrics::Metrics;
 
 use crate::Token;
 
@@ -26,6 +27,8 @@ pub struct ServiceConfig {
     pub limits: Limits,
     /// By which `Kv-Ttl-Ms` is told; the store's own clock decides on expiry.
     pub clock: Arc<dyn Clock>,
+    /// What `/metrics` shows; the service adds its requests.
+    pub metrics: Metrics,
 }
 
 impl Default for ServiceConfig {
@@ -37,6 +40,7 @@ impl Default for ServiceConfig {
             allow_hosts: Vec::new(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
+            metrics: Metrics::new(),
         }
     }
 }

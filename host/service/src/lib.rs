@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * [`server`](Service): sockets, connections, shutdown; `app`: the routes, and what holds for all of them
-//! * `entries`, `listing`, `metadata`, `atomic`, `batch`, `namespaces`, `health`: one file per resource
+//! * `entries`, `listing`, `metadata`, `atomic`, `batch`, `namespaces`, `health`, `metrics`: one file per resource
 //! * `auth`, `problem`, `limits`, `body`, `headers`, `conditions`, `path`: one file per question
 
 mod app;
@@ -31,6 +31,7 @@ mod health;
 mod limits;
 mod listing;
 mod metadata;
+mod metrics;
 mod namespaces;
 mod path;
 mod problem;

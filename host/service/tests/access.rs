@@ -14,7 +14,7 @@ async fn tokens_open() {
         config.tokens = vec![Token::new("first-token").unwrap(), Token::new("second").unwrap()];
     })
     .await;
-    for path in ["/v1/n/entries/k", "/v1/namespaces", "/v1/capabilities", "/nowhere"] {
+    for path in ["/v1/n/entries/k", "/v1/namespaces", "/v1/capabilities", "/metrics", "/nowhere"] {
         let answer = server.get(path).await;
         answer.is_problem(401, "access-denied");
         assert_eq!(answer.header("www-authenticate"), "Bearer");

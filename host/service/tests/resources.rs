@@ -409,3 +409,26 @@ async fn the_service_tells_of_itself() {
         assert_eq!(server.send("HEAD", path, &[], "").await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn metrics() {
+    let server = start().await;
+    server.put("secret.key", "1").await;
+    server.get("/v1/n/entries/secret.key").await;
+    server.get("/v1/n/entries/absent").await;
+    server.get("/nowhere").await;
+    let answer = server.get("/metrics").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; version=0.0.4; charset=utf-8"));
+    let route = "/v1/{ns}/entries/{*key}";
+    for line in [
+        format!("dataknobs_kv_http_requests_total{{method=\"PUT\",route=\"{route}\",status=\"204\"}} 1"),
+        format!("dataknobs_kv_http_requests_total{{method=\"GET\",route=\"{route}\",status=\"200\"}} 1"),
+        format!("dataknobs_kv_http_requests_total{{method=\"GET\",route=\"{route}\",status=\"404\"}} 1"),
+        "dataknobs_kv_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1".to_owned(),
+        format!("dataknobs_kv_http_request_seconds_count{{route=\"{route}\"}} 3"),
+    ] {
+        assert!(answer.text().lines().any(|found| found == line), "{line}\nin\n{}", answer.text());
+    }
+    assert!(!answer.text().contains("secret"), "no key is a label");
+    server.get("/metrics?x=1").await.is_problem(400, "invalid-argument");
+}

@@ -49,12 +49,13 @@ pub mod s3;
 use std::sync::Arc;
 
 use dataknobs_kv_core::{Result, Storage};
+use dataknobs_kv_metrics::Metrics;
 
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::{ElasticsearchConfig, ElasticsearchStorage};
 pub use json_file::{Compression, JsonFileConfig, JsonFileStorage};
-pub use layer::DefaultTtls;
-pub use location::{Location, Settings};
+pub use layer::{CacheConfig, Cached, DefaultTtls, Metered, Retrying, StorageMetrics};
+pub use location::{Layers, Location, Settings};
 pub use memory::memory;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresConfig, PostgresStorage, SslMode};
@@ -70,15 +71,23 @@ pub use s3::{S3Config, S3Storage};
 pub struct OpenOptions {
     /// Whether data that does not exist yet is created; else its absence is `invalid-argument`. True by default.
     pub create: bool,
+    /// Where the calls of the backend and a cache's hits are counted; none: they are not. One store each.
+    pub metrics: Option<Metrics>,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { create: true }
+        OpenOptions { create: true, metrics: None }
     }
 }
 
 impl OpenOptions {
+    /// The same, counting here.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// The same, with [`OpenOptions::create`] as given.
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dataknobs_kv_core::{Clock, Error, Result, Storage, key};
+use dataknobs_kv_metrics::Metrics;
 use dataknobs_kv_runtime::Runtime;
-use dataknobs_kv_storage::{Location, Settings};
+use dataknobs_kv_storage::{CacheConfig, Cached, Layers, Location, Settings};
 use serde_json::{Map, Value as Json};
 
 use crate::cleanup;
@@ -61,6 +62,7 @@ pub struct Config {
     pub(crate) serializers: Serializers,
     pub(crate) runtime: Option<Runtime>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) metrics: Option<Metrics>,
 }
 
 impl Config {
@@ -92,6 +94,7 @@ impl Config {
             serializers: Serializers::default(),
             runtime: None,
             clock: None,
+            metrics: None,
         }
     }
 
@@ -135,18 +138,15 @@ impl Config {
         }
     }
 
-    /// From the fields themselves: `url`, or `backend` (`memory`, `file`) with its `config`; `namespace`,
-    /// `auto_cleanup`, `cleanup_interval` (seconds), `default_ttl` (seconds by namespace).
+    /// From the fields themselves: `url`, or `backend` (`memory`, `file`) with its `config`; `cache` (`memory`),
+    /// `cache_ttl` (seconds), `cache_size` (entries), `retry` (seconds); `namespace`, `auto_cleanup`, `cleanup_interval`
+    /// (seconds), `default_ttl` (seconds by namespace).
     ///
     /// # Errors
-    /// `invalid-argument` naming the field; `unsupported` for a backend, format or cache that this build does not have.
+    /// `invalid-argument` naming the field; `unsupported` for a backend or format that this build does not have.
     pub fn from_fields(fields: Json) -> Result<Self> {
         let mut fields = Fields::new("", fields)?;
-        for field in ["cache", "cache_ttl", "cache_size"] {
-            if fields.take(field).is_some() {
-                return Err(Error::Unsupported(format!("{field}: this version has no cache layer")));
-            }
-        }
+        let layers = Layers::from_settings(fields.settings(&["cache", "cache_ttl", "cache_size", "retry"])?)?;
         let options = fields.take("config");
         let location = match (fields.text("url")?, fields.text("backend")?) {
             (Some(_), Some(_)) => return Err(Error::InvalidArgument("url and backend: one of them is enough".into())),
@@ -157,7 +157,7 @@ impl Config {
             (None, Some(backend)) => backend_location(&backend, options)?,
             (None, None) => return Err(Error::InvalidArgument("url or backend: one of them is needed".into())),
         };
-        let mut config = Self::from_location(location);
+        let mut config = Self::from_location(location.with(layers)?);
         if let Some(namespace) = fields.text("namespace")? {
             config = config.namespace(&namespace)?;
         }
@@ -202,8 +202,9 @@ impl Config {
         }
     }
 
-    /// Removes what has expired in the background, in all namespaces, at this interval (at least 100 ms), as long as the
-    /// handle or a clone of it lives. Each round does bounded work.
+    /// Removes what has expired in the background, in all namespaces, at this interval (at least 100 ms) or up to a quarter
+    /// earlier, as long as the handle or a clone of it lives. Each round does bounded work; what it leaves comes a second
+    /// later. Any number of processes may do so on one backend: each removes, and counts, what the others have not.
     ///
     /// # Errors
     /// `invalid-argument` for a shorter interval.
@@ -246,6 +247,28 @@ impl Config {
         self
     }
 
+    /// Counts here: calls of the backend, the cache's hits, automatic cleanup. One store each.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// With a cache in memory in front of the backend: what others write is seen after its ttl at the latest.
+    ///
+    /// # Errors
+    /// `invalid-argument` where there is one already.
+    pub fn cache(mut self, cache: CacheConfig) -> Result<Self> {
+        self.source = match self.source {
+            Source::Location(location) => {
+                let mut layers = Layers::default();
+                layers.cache = Some(cache);
+                Source::Location(location.with(layers)?)
+            }
+            Source::Storage(storage) => Source::Storage(Arc::new(Cached::new(storage, cache))),
+        };
+        Ok(self)
+    }
+
     /// What is to be opened, where it has a URL.
     pub fn location(&self) -> Option<&Location> {
         match &self.source {
@@ -283,22 +306,10 @@ impl<'de> serde::Deserialize<'de> for Config {
 
 /// What a backend's name and its own fields stand for.
 fn backend_location(backend: &str, options: Option<Json>) -> Result<Location> {
-    let Fields { prefix, fields } = Fields::new("config.", options.unwrap_or_else(|| Json::Object(Map::new())))?;
-    let mut values = Vec::new();
-    for (name, field) in fields {
-        let value = match field {
-            Json::String(text) => text,
-            Json::Number(number) => number.to_string(),
-            Json::Bool(boolean) => boolean.to_string(),
-            _ => {
-                return Err(Error::InvalidArgument(format!(
-                    "{prefix}{name}: a text, a number or a boolean is expected"
-                )));
-            }
-        };
-        values.push((name, value));
-    }
-    Location::from_backend(backend, Settings::new(prefix, values))
+    let mut fields = Fields::new("config.", options.unwrap_or_else(|| Json::Object(Map::new())))?;
+    let names = fields.names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Location::from_backend(backend, fields.settings(&names)?)
 }
 
 /// A JSON object's fields, taken one by one. Errors name the field and never show what is in it.
@@ -347,6 +358,22 @@ impl Fields {
         let Some(field) = self.take(name) else { return Ok(None) };
         let seconds = field.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         seconds.map(Some).ok_or_else(|| self.expected(name, "a number of seconds"))
+    }
+
+    /// Takes those of these that are there, as settings.
+    fn settings(&mut self, names: &[&str]) -> Result<Settings> {
+        let mut values = Vec::new();
+        for name in names {
+            let value = match self.take(name) {
+                None => continue,
+                Some(Json::String(text)) => text,
+                Some(Json::Number(number)) => number.to_string(),
+                Some(Json::Bool(boolean)) => boolean.to_string(),
+                Some(_) => return Err(self.expected(name, "a text, a number or a boolean")),
+            };
+            values.push(((*name).to_owned(), value));
+        }
+        Ok(Settings::new(self.prefix, values))
     }
 
     fn expected(&self, name: &str, what: &str) -> Error {

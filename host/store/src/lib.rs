@@ -72,6 +72,9 @@ pub use dataknobs_kv_core::{
     Attributes, Capabilities, Clock, Core, Entry, Error, LimitExceeded, MemoryStorage, Pattern, Precondition,
     Projection, Result, State, Storage, Store, Timestamp, Value, ValueType, Version,
 };
+pub use dataknobs_kv_metrics::Metrics;
 pub use dataknobs_kv_runtime::{FileClock, ManualClock, Runtime, RuntimeConfig, SystemClock};
-pub use dataknobs_kv_storage::{Compression, Durability, JsonFileConfig, Location, RedbConfig};
+pub use dataknobs_kv_storage::{
+    CacheConfig, Compression, Durability, JsonFileConfig, Layers, Location, RedbConfig,
+};
 pub use serde_json::json;

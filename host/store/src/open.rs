@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dataknobs_kv_core::{Clock, Error, Result, Store};
 use dataknobs_kv_runtime::{Runtime, RuntimeConfig, SystemClock};
-use dataknobs_kv_storage::{DefaultTtls, OpenOptions};
+use dataknobs_kv_storage::{DefaultTtls, Metered, OpenOptions, StorageMetrics};
 use tokio::sync::OnceCell;
 
 use crate::config::{Config, Source};
@@ -15,8 +15,15 @@ static SHARED: OnceCell<Runtime> = OnceCell::const_new();
 pub(crate) async fn open(config: &Config) -> Result<(Arc<dyn Store>, Arc<dyn Clock>)> {
     let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let mut storage = match &config.source {
-        Source::Location(location) => location.open(&OpenOptions::default()).await?,
-        Source::Storage(storage) => Arc::clone(storage),
+        Source::Location(location) => location.open(&options(config)).await?,
+        Source::Storage(storage) => match &config.metrics {
+            None => Arc::clone(storage),
+            Some(metrics) => {
+                let counted = Arc::new(StorageMetrics::default());
+                metrics.watch(&counted);
+                Arc::new(Metered::new(Arc::clone(storage), counted))
+            }
+        },
     };
     if !config.default_ttls.is_empty() {
         storage = Arc::new(DefaultTtls::new(storage, config.default_ttls.clone())?);
@@ -26,6 +33,13 @@ pub(crate) async fn open(config: &Config) -> Result<(Arc<dyn Store>, Arc<dyn Clo
         None => shared_runtime().await?,
     };
     Ok((Arc::new(runtime.store(storage, Arc::clone(&clock))), clock))
+}
+
+fn options(config: &Config) -> OpenOptions {
+    match &config.metrics {
+        None => OpenOptions::default(),
+        Some(metrics) => OpenOptions::default().metrics(metrics.clone()),
+    }
 }
 
 /// The process's own runtime, made at the first call.

@@ -58,7 +58,11 @@ impl KvStore {
         kv.clock = clock;
         kv.serializers = config.serializers;
         if config.auto_cleanup {
-            kv.cleanup = Some(Arc::new(AutoCleanup::start(Arc::clone(&kv.store), config.cleanup_interval)));
+            kv.cleanup = Some(Arc::new(AutoCleanup::start(
+                Arc::clone(&kv.store),
+                config.cleanup_interval,
+                config.metrics.as_ref(),
+            )));
         }
         Ok(kv)
     }

@@ -22,6 +22,9 @@ fn the_fields_of_the_readme() {
     .unwrap();
     let Some(Location::Json(file)) = config.location() else { panic!("{config:?}") };
     assert_eq!((file.path.to_str(), file.compression), (Some("/data/kv_store.json"), Some(Compression::Gzip)));
+    let config =
+        Config::from_json(r#"{"backend":"memory","cache":"memory","cache_ttl":60,"cache_size":1000}"#).unwrap();
+    assert_eq!(config.location().unwrap().to_string(), "memory:?cache=memory&cache_ttl=60&cache_size=1000");
     let config: Config = serde_json::from_str(r#"{"url":"file:x.redb"}"#).unwrap();
     assert_eq!(config.location().unwrap().to_string(), "file:x.redb");
     let config = Config::from_json(
@@ -65,8 +68,13 @@ fn what_is_not_known_or_not_there_is_refused() {
         (r#"{"backend":"file","config":{"path":"a.json","compression":"zip"}}"#, "invalid-argument", "compression"),
         (r#"{"backend":"file","config":{"path":"a.json","cache_size":"1"}}"#, "invalid-argument", "cache_size"),
         (r#"{"backend":"file","config":{"path":"a.json","format":"xml"}}"#, "invalid-argument", "format"),
-        (r#"{"backend":"postgres","cache":"memory"}"#, "unsupported", "cache"),
-        (r#"{"backend":"memory","cache_ttl":60}"#, "unsupported", "cache_ttl"),
+        (r#"{"backend":"memory","cache":"redis"}"#, "invalid-argument", "cache"),
+        (r#"{"backend":"memory","cache":["memory"]}"#, "invalid-argument", "cache"),
+        (r#"{"backend":"memory","cache_ttl":60}"#, "invalid-argument", "cache_ttl"),
+        (r#"{"backend":"memory","cache":"memory","cache_size":0}"#, "invalid-argument", "cache_size"),
+        (r#"{"url":"memory:?cache=memory","cache":"memory"}"#, "invalid-argument", "cache"),
+        (r#"{"backend":"file","config":{"path":"a.redb","cache":"memory"}}"#, "invalid-argument", "config.cache"),
+        (r#"{"backend":"memory","retry":2}"#, "invalid-argument", "retry"),
         (r#"{"backend":"postgres","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"password":"hunter2","prot":1}}"#, "invalid-argument", "config.prot"),
         (r#"{"backend":"redis","config":{"host":"h","db":"hunter2"}}"#, "invalid-argument", "config.db"),

@@ -128,3 +128,60 @@ async fn intervals_have_a_least() {
     let _: &dyn dataknobs_kv::Clock = &SystemClock;
     assert!(store.clock().now() > START - 1_000_000_000_000);
 }
+
+/// What one round leaves does not wait for the next interval.
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_worked_off() {
+    let second = Duration::from_secs(1);
+    let (store, clock) = open(memory().default_ttl("default", second).unwrap().auto_cleanup(hour()).unwrap()).await;
+    store.set_many((0..25_000).map(|at| (format!("k{at}"), 1))).await.unwrap().all().unwrap();
+    clock.advance(1000);
+    while store.cleanup_stats().unwrap().removed == 0 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(store.cleanup_stats().unwrap().removed, 10_000, "a round is bounded");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(store.cleanup_stats().unwrap().removed, 25_000);
+}
+
+/// Several stores, as of several processes, clean one backend: each entry is removed once and counted once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_clean_one_backend() {
+    let storage: Arc<dyn dataknobs_kv::Storage> = Arc::new(dataknobs_kv::MemoryStorage::new(fresh));
+    let clock = Arc::new(ManualClock::new(START));
+    let mut stores = Vec::new();
+    let metrics: Vec<_> = (0..4).map(|_| dataknobs_kv::Metrics::new()).collect();
+    for metrics in &metrics {
+        let config = Config::from_storage(storage.clone()).clock(clock.clone()).metrics(metrics.clone());
+        let config = config.default_ttl("default", Duration::from_secs(1)).unwrap();
+        let config = config.auto_cleanup(dataknobs_kv::MIN_CLEANUP_INTERVAL).unwrap();
+        stores.push(KvStore::open_with(config).await.unwrap());
+    }
+    let first = &stores[0];
+    first.set_many((0..30_000).map(|at| (format!("k{at}"), 1))).await.unwrap().all().unwrap();
+    first.set("kept", 1).never_expires().await.unwrap();
+    clock.advance(1000);
+    let removed = || stores.iter().map(|store| store.cleanup_stats().unwrap().removed).sum::<u64>();
+    while removed() < 30_000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let rounds = |store: &KvStore| store.cleanup_stats().unwrap().rounds;
+    let before: Vec<u64> = stores.iter().map(rounds).collect();
+    while stores.iter().zip(&before).any(|(store, before)| rounds(store) < before + 2) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(removed(), 30_000, "none twice");
+    assert!(stores.iter().all(|store| store.cleanup_stats().unwrap().failures == 0));
+    assert_eq!(first.get("kept").await.unwrap(), Some(1.into()));
+    let told = |metrics: &dataknobs_kv::Metrics| {
+        let text = metrics.text();
+        let line = text.lines().find(|line| line.starts_with("dataknobs_kv_cleanup_removed_total ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(metrics.iter().map(told).sum::<u64>(), 30_000);
+}
+
+fn fresh() -> u128 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).into()
+}

@@ -78,7 +78,8 @@ pub trait Wrap: Send + Sync {
     }
 }
 
-/// Makes a [`Wrap`] a [`Storage`].
+/// Makes each [`Wrap`] a [`Storage`]. Where it is used, the types of [`Storage`]'s functions are in scope.
+#[macro_export]
 macro_rules! storage_by_wrap {
     ($($name:ty),+ $(,)?) => {$(
         #[async_trait::async_trait]
@@ -137,7 +138,6 @@ macro_rules! storage_by_wrap {
         }
     )+};
 }
-pub(crate) use storage_by_wrap;
 
 /// Gives one namespace a default time to live.
 pub struct DefaultTtl {
@@ -392,6 +392,98 @@ impl Wrap for Damaging {
     }
 }
 
+/// Fails at random, one time in `one_in`, before anything is applied: whole calls, and single items of plain batches.
+pub struct Flaky {
+    /// Underneath.
+    pub storage: Arc<dyn Storage>,
+    /// How rarely.
+    pub one_in: u32,
+}
+
+impl Flaky {
+    fn fails(&self) -> Result<()> {
+        match rand::random::<u32>() % (2 * self.one_in) {
+            0 => Err(Error::Unavailable("the connection, for a moment".into())),
+            1 => Err(Error::RateLimited(Some(1))),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Wrap for Flaky {
+    fn inner(&self) -> &dyn Storage {
+        &*self.storage
+    }
+    async fn get(&self, namespace: &str, key: &str, now: Timestamp, with_value: bool) -> Result<Option<State>> {
+        self.fails()?;
+        self.storage.get(namespace, key, now, with_value).await
+    }
+    async fn get_many(
+        &self,
+        namespace: &str,
+        keys: &[String],
+        now: Timestamp,
+        with_value: bool,
+    ) -> Result<Vec<Result<Option<State>>>> {
+        self.fails()?;
+        let mut states = self.storage.get_many(namespace, keys, now, with_value).await?;
+        if let (Err(error), Some(last)) = (self.fails(), states.last_mut()) {
+            *last = Err(error);
+        }
+        Ok(states)
+    }
+    async fn write(
+        &self,
+        namespace: &str,
+        mut mutations: Vec<Mutation>,
+        atomic: bool,
+        now: Timestamp,
+        on_conflict: Projection,
+    ) -> Result<Vec<Result<Outcome>>> {
+        self.fails()?;
+        let Err(error) = self.fails() else {
+            return self.storage.write(namespace, mutations, atomic, now, on_conflict).await;
+        };
+        let Some(last) = mutations.pop() else { return Ok(Vec::new()) };
+        if atomic {
+            drop(last);
+            return Ok(mutations.iter().map(|_| Ok(Outcome::NotApplied)).chain([Err(error)]).collect());
+        }
+        let mut outcomes = self.storage.write(namespace, mutations, false, now, on_conflict).await?;
+        outcomes.push(Err(error));
+        Ok(outcomes)
+    }
+    async fn scan(
+        &self,
+        namespace: &str,
+        range: Range,
+        hint: Hint,
+        now: Timestamp,
+        limit: u32,
+        want: Projection,
+    ) -> Result<Page> {
+        self.fails()?;
+        self.storage.scan(namespace, range, hint, now, limit, want).await
+    }
+    async fn count(&self, namespace: &str, range: Range, now: Timestamp) -> Result<Option<u64>> {
+        self.fails()?;
+        self.storage.count(namespace, range, now).await
+    }
+    async fn reclaim(&self, namespace: Option<&str>, now: Timestamp, limit: u32) -> Result<Reclaimed> {
+        self.fails()?;
+        self.storage.reclaim(namespace, now, limit).await
+    }
+    async fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
+        self.fails()?;
+        self.storage.clear(namespace, limit).await
+    }
+    async fn namespaces(&self, after: Option<&str>, limit: u32) -> Result<Names> {
+        self.fails()?;
+        self.storage.namespaces(after, limit).await
+    }
+}
+
 /// Counts the calls that reach it.
 pub struct Counting {
     /// Underneath.
@@ -460,4 +552,4 @@ impl Wrap for Counting {
     }
 }
 
-storage_by_wrap!(DefaultTtl, Limited, Failing, Picky, AlwaysLate, Damaging, Counting);
+storage_by_wrap!(DefaultTtl, Limited, Failing, Picky, AlwaysLate, Damaging, Flaky, Counting);

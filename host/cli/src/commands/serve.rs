@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use dataknobs_kv::{DEFAULT_CLEANUP_INTERVAL, Error, KvStore, SystemClock};
+use dataknobs_kv::{DEFAULT_CLEANUP_INTERVAL, Error, KvStore, Metrics, SystemClock};
 use dataknobs_kv_service::{DEFAULT_LISTEN, Limits, Service, ServiceConfig, Token};
 
 use crate::args::Global;
@@ -76,6 +76,7 @@ impl Serve {
             let interval = self.cleanup_interval.or(config.cleanup()).unwrap_or(DEFAULT_CLEANUP_INTERVAL);
             *config = config.auto_cleanup(interval)?;
         }
+        *config = config.metrics(service_config.metrics.clone());
         let store = KvStore::open_with(*config).await?;
         let service = Service::bind(Arc::clone(store.store()), service_config).await?;
         announce(&service);
@@ -108,6 +109,7 @@ impl Serve {
             allow_hosts: self.allow_host.clone(),
             limits,
             clock: open::clock(global)?.unwrap_or_else(|| Arc::new(SystemClock)),
+            metrics: Metrics::new(),
         })
     }
 }

@@ -4,6 +4,12 @@
 //! answer in the wrapped storage's place. The compiler cannot demand that, so each wrapper's implementation denies
 //! `clippy::missing_trait_methods`.
 
+mod cache;
 mod default_ttl;
+mod metered;
+mod retry;
 
+pub use cache::{CacheConfig, CacheStats, Cached};
 pub use default_ttl::DefaultTtls;
+pub use metered::{Metered, StorageMetrics};
+pub use retry::Retrying;

@@ -1,5 +1,6 @@
 //! Where data lives: connection strings, and the same as settings by name.
 
+mod layers;
 mod settings;
 pub(crate) mod url;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use dataknobs_kv_core::{Error, Result, Storage};
 
 use self::url::{Options, decode, invalid};
+pub use layers::Layers;
 pub use settings::Settings;
 
 use crate::{Durability, JsonFileConfig, JsonFileStorage, OpenOptions, RedbConfig, RedbStorage, memory};
@@ -28,7 +30,7 @@ use crate::{S3Config, S3Storage};
 /// * `file:PATH.redb`, with the path relative to the working directory (`file:data.redb`, `file:../data.redb`) or
 ///   absolute (`file:/var/lib/data.redb`, `file:///var/lib/data.redb`). In the path `%`, `?` and `#` are written `%25`,
 ///   `%3F` and `%23`; any other character may be written so too. Options follow a `?`, joined by `&`:
-///   `durability=immediate` (the default) or `relaxed`, `cache_size=BYTES`.
+///   `durability=immediate` (the default) or `relaxed`, `page_cache_size=BYTES`.
 /// * `file:PATH.json`, `file:PATH.json.gz`, or any name with `format=json`: the same for a JSON file. Options:
 ///   `compression=gzip` or `none`, `durability`, `journal_size=BYTES`.
 /// * `postgres://[USER[:PASSWORD]@][HOST][:PORT][/DATABASE]` (or `postgresql:`). Options: `table=NAME` or
@@ -42,6 +44,8 @@ use crate::{S3Config, S3Storage};
 /// * `elasticsearch://USER:PASSWORD@HOST:PORT/INDEX`, and `elasticsearch+https://` for TLS; `opensearch` is the same.
 ///   Options: `api_key=KEY` in the place of user and password, `ca_cert=FILE`, `timeout=SECONDS`, and for an index that is
 ///   created `number_of_shards` and `number_of_replicas`.
+///
+/// Each takes the options of [`Layers`], too: `memory:?cache=memory&cache_ttl=60&cache_size=1000`.
 ///
 /// What is not listed here is refused, never ignored. The [`Display`](fmt::Display) form of a path in UTF-8 can be parsed
 /// again, and holds no secret.
@@ -66,6 +70,8 @@ pub enum Location {
     /// An index in Elasticsearch or OpenSearch.
     #[cfg(feature = "elasticsearch")]
     Elasticsearch(ElasticsearchConfig),
+    /// One of the others, with layers in front of it: [`Location::with`].
+    Layered(Box<Location>, Layers),
 }
 
 impl Location {
@@ -84,12 +90,17 @@ impl Location {
                 "a connection string begins with its scheme, for example `memory:` or `file:data.redb`",
             ));
         }
-        match scheme.as_str() {
+        let (rest, layers) = Layers::split(rest)?;
+        Self::parse_backend(&scheme, &rest)?.with(layers)
+    }
+
+    fn parse_backend(scheme: &str, rest: &str) -> Result<Self> {
+        match scheme {
             "memory" if matches!(rest, "" | "//") => Ok(Location::Memory),
-            "memory" => Err(invalid("`memory:` takes no name and no options")),
+            "memory" => Err(invalid("`memory:` takes no name, and no options but those of a cache")),
             "file" => Self::parse_file(rest),
             "postgres" | "postgresql" => Self::parse_postgres(rest),
-            "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => Self::parse_redis(&scheme, rest),
+            "redis" | "rediss" | "redis-cluster" | "rediss-cluster" => Self::parse_redis(scheme, rest),
             "s3" => Self::parse_s3(rest),
             #[cfg(feature = "elasticsearch")]
             scheme if ElasticsearchConfig::takes(scheme) => {
@@ -102,6 +113,40 @@ impl Location {
             _ => Err(Error::Unsupported(format!(
                 "this build has no adapter for `{scheme}:`; it opens `memory:` and `file:PATH`"
             ))),
+        }
+    }
+
+    /// The same, with these layers in front. `invalid-argument` where they do not fit: twice a cache, or retries where there
+    /// is no server.
+    pub fn with(self, layers: Layers) -> Result<Self> {
+        let (location, mut all) = match self {
+            Location::Layered(location, layers) => (*location, layers),
+            location => (location, Layers::default()),
+        };
+        if layers.retry.is_some() && !location.is_server() {
+            return Err(invalid("`retry` goes with a server"));
+        }
+        if (all.cache.is_some() && layers.cache.is_some()) || (all.retry.is_some() && layers.retry.is_some()) {
+            return Err(invalid("`cache` and `retry` are given once, in the connection string or beside it"));
+        }
+        all.cache = all.cache.or(layers.cache);
+        all.retry = all.retry.or(layers.retry);
+        Ok(if all == Layers::default() { location } else { Location::Layered(Box::new(location), all) })
+    }
+
+    /// Whether it is reached over a network.
+    fn is_server(&self) -> bool {
+        match self {
+            Location::Memory | Location::Redb(_) => false,
+            #[cfg(feature = "postgres")]
+            Location::Postgres(_) => true,
+            #[cfg(feature = "elasticsearch")]
+            Location::Elasticsearch(_) => true,
+            #[cfg(feature = "redis")]
+            Location::Redis(_) => true,
+            #[cfg(feature = "s3")]
+            Location::S3(_) => true,
+            Location::Layered(location, _) => location.is_server(),
         }
     }
 
@@ -217,9 +262,23 @@ impl Location {
     /// * `corrupt`: the file is truncated or damaged, or was never ours
     /// * `unsupported`: the data were written by a newer version; the server is too old
     ///
-    /// A file that is refused is left as it is.
+    /// A file that is refused is left as it is. Passing failures of a server are waited out for two seconds, unless its
+    /// [`Layers`] say otherwise; opening itself is tried once.
     pub async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
+        match self {
+            Location::Layered(location, layers) => {
+                Ok(layers.over(location.open_backend(options).await?, self.is_server(), options.metrics.as_ref()))
+            }
+            location => {
+                let storage = location.open_backend(options).await?;
+                Ok(Layers::default().over(storage, self.is_server(), options.metrics.as_ref()))
+            }
+        }
+    }
+
+    async fn open_backend(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
         Ok(match self {
+            Location::Layered(..) => return Err(Error::Internal("layers lie in one list".into())),
             Location::Memory => Arc::new(memory()),
             Location::Redb(config) => Arc::new(RedbStorage::open(config.clone(), options.create).await?),
             Location::Json(config) => Arc::new(JsonFileStorage::open(config.clone(), options.create).await?),
@@ -257,7 +316,7 @@ impl fmt::Display for Location {
                     options.add("durability", config.durability);
                 }
                 if config.cache_bytes != RedbConfig::DEFAULT_CACHE_BYTES {
-                    options.add("cache_size", config.cache_bytes);
+                    options.add("page_cache_size", config.cache_bytes);
                 }
                 options.fmt(f)
             }
@@ -281,6 +340,11 @@ impl fmt::Display for Location {
             }
             #[cfg(feature = "s3")]
             Location::S3(config) => config.fmt(f),
+            Location::Layered(location, layers) => {
+                let location = location.to_string();
+                f.write_str(&location)?;
+                layers::write(layers, &location, f)
+            }
         }
     }
 }
@@ -346,7 +410,7 @@ mod tests {
 
     #[test]
     fn options() {
-        let Location::Redb(config) = Location::parse("file:a.redb?durability=relaxed&cache_size=1048576").unwrap()
+        let Location::Redb(config) = Location::parse("file:a.redb?durability=relaxed&page_cache_size=1048576").unwrap()
         else {
             panic!()
         };
@@ -375,12 +439,30 @@ mod tests {
     }
 
     #[test]
+    fn layers_lie_in_front_of_any_backend() {
+        let url = "file:a.redb?cache_ttl=2&durability=relaxed&cache=memory&page_cache_size=1048576&cache_size=7";
+        let Location::Layered(location, layers) = Location::parse(url).unwrap() else { panic!() };
+        let Location::Redb(config) = *location else { panic!() };
+        assert_eq!((config.durability, config.cache_bytes), (Durability::Relaxed, 1 << 20));
+        let cache = layers.cache.unwrap();
+        assert_eq!((cache.ttl, cache.entries), (std::time::Duration::from_secs(2), 7));
+        assert_eq!(Location::parse("memory:?cache=none").unwrap(), Location::Memory);
+        let layers = |url: &str| match Location::parse(url).unwrap() {
+            Location::Layered(_, layers) => layers,
+            _ => panic!("{url}"),
+        };
+        let cached = layers("memory:?cache=memory");
+        assert!(Location::parse("memory:?cache=memory").unwrap().with(cached.clone()).is_err(), "twice");
+        assert!(Location::Memory.with(cached).is_ok());
+    }
+
+    #[test]
     fn display_parses_again() {
         for url in [
             "memory:",
             "file:data.redb",
             "file:/abs/a b.redb?durability=relaxed",
-            "file:a%25%3F%23%0A.redb?durability=relaxed&cache_size=2097152",
+            "file:a%25%3F%23%0A.redb?durability=relaxed&page_cache_size=2097152",
             "file:////odd.redb",
             "file:data.json",
             "file:/abs/a%3Fb.json.gz?compression=none&durability=relaxed&journal_size=4096",
@@ -395,6 +477,10 @@ mod tests {
             "s3://bucket/prefix?region=eu-central-1&timeout=2.5",
             #[cfg(feature = "elasticsearch")]
             "elasticsearch+https://search.example:9200/kv?timeout=2.5",
+            #[cfg(feature = "redis")]
+            "redis://me@host:6380/2?timeout=2.5&cache=memory&cache_ttl=60&cache_size=10&retry=1.5",
+            "memory:?cache=memory&cache_ttl=60&cache_size=10000",
+            "file:a.redb?durability=relaxed&cache=memory&cache_ttl=0.5&cache_size=1",
         ] {
             let location = Location::parse(url).unwrap();
             assert_eq!(location.to_string(), url);
@@ -424,10 +510,20 @@ mod tests {
             "file:a%00.redb",
             "file:a.redb?durability",
             "file:a.redb?durability=fast",
-            "file:a.redb?cache_size=12",
-            "file:a.redb?cache_size=-1",
-            "file:a.redb?cache_size=1e9",
+            "file:a.redb?page_cache_size=12",
+            "file:a.redb?page_cache_size=-1",
+            "file:a.redb?page_cache_size=1e9",
             "file:a.redb?sync=off",
+            "file:a.redb?cache_size=1048576",
+            "file:a.redb?cache=redis",
+            "file:a.redb?cache=memory&cache=memory",
+            "file:a.redb?cache=none&cache_ttl=1",
+            "memory:?cache_ttl=5",
+            "memory:?cache=memory&cache_ttl=0",
+            "memory:?cache=memory&cache_ttl=1e9",
+            "memory:?cache=memory&cache_size=0",
+            "memory:?retry=2",
+            "file:a.redb?retry=0",
             "file:a.redb?durability=relaxed&durability=immediate",
             "file:a.redb?path=b.redb",
             "file:a.redb?format=xml",

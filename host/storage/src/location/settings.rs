@@ -102,6 +102,14 @@ impl Settings {
         }
     }
 
+    /// As [`Settings::seconds`], where 0 means: not at all.
+    pub fn seconds_or_none(&mut self, name: &'static str, most: Duration) -> Result<Option<Duration>> {
+        match self.values.get(name).map(String::as_str) {
+            Some("0") => Ok(self.text(name).map(|_| Duration::ZERO)),
+            _ => self.seconds(name, most),
+        }
+    }
+
     /// An `invalid-argument` about this setting: `what` goes on after its name.
     pub fn invalid(&self, name: &str, what: &str) -> Error {
         Error::InvalidArgument(format!("`{}{name}` {what}", self.prefix))

@@ -138,18 +138,27 @@ impl fmt::Display for Encoded<'_> {
 
 /// Options, as they are written behind a connection string: `?a=1&b=2`.
 #[derive(Default)]
-pub(crate) struct Options(String);
+pub(crate) struct Options {
+    text: String,
+    /// Whether others stand before them.
+    more: bool,
+}
 
 impl Options {
+    /// To stand behind this, which may end in options already.
+    pub(crate) fn behind(url: &str) -> Self {
+        Options { text: String::new(), more: url.contains('?') }
+    }
+
     pub(crate) fn add(&mut self, name: &str, value: impl fmt::Display) {
-        self.0.push(if self.0.is_empty() { '?' } else { '&' });
-        self.0.push_str(&format!("{name}={}", Encoded(&value.to_string())));
+        self.text.push(if self.text.is_empty() && !self.more { '?' } else { '&' });
+        self.text.push_str(&format!("{name}={}", Encoded(&value.to_string())));
     }
 }
 
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -57,12 +57,12 @@ impl RedbConfig {
         RedbConfig { path: path.into(), durability: Durability::Immediate, cache_bytes: Self::DEFAULT_CACHE_BYTES }
     }
 
-    /// From settings by name: `durability`, `cache_size`.
+    /// From settings by name: `durability`, `page_cache_size`.
     pub(crate) fn from_settings(path: PathBuf, mut settings: Settings) -> Result<Self> {
         let mut config = RedbConfig::new(path);
         let durability = settings.one_of("durability", &Durability::WORDS)?;
         config.durability = durability.unwrap_or_default();
-        if let Some(bytes) = settings.whole("cache_size", Self::MIN_CACHE_BYTES, usize::MAX)? {
+        if let Some(bytes) = settings.whole("page_cache_size", Self::MIN_CACHE_BYTES, usize::MAX)? {
             config.cache_bytes = bytes;
         }
         settings.finish("a redb file")?;

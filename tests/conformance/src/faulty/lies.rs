@@ -99,6 +99,14 @@ lies! {
     LosesWrites,
     /// a miss is remembered after the key was written
     RemembersMisses,
+    /// a cache answers with what has expired since
+    CacheOutlivesExpiry,
+    /// a cache does not notice writes
+    CacheIgnoresWrites,
+    /// a read that began before a write fills the cache after it
+    CacheFilledLate,
+    /// a cache does not notice that a namespace was emptied
+    CacheIgnoresClear,
     /// values end at their first zero byte
     CutsAtZero,
     /// values end at 64 KiB

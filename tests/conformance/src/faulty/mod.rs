@@ -10,7 +10,8 @@ use dataknobs_kv_core::storage::{
 };
 use dataknobs_kv_core::{Entry, Precondition, Projection, Result, State, Timestamp, Version};
 
-use crate::wrap::{Wrap, storage_by_wrap};
+use crate::storage_by_wrap;
+use crate::wrap::Wrap;
 
 mod lies;
 
@@ -32,6 +33,8 @@ struct Memory {
     expiries: HashMap<(String, String), Timestamp>,
     /// Keys that were looked for in vain.
     misses: std::collections::HashSet<(String, String)>,
+    /// What a cache holds.
+    cache: HashMap<(String, String), State>,
     /// The last key written in a namespace.
     last: HashMap<String, String>,
 }
@@ -57,6 +60,21 @@ impl Faulty {
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn caches(&self) -> bool {
+        use Lie::{CacheFilledLate, CacheIgnoresClear, CacheIgnoresWrites, CacheOutlivesExpiry};
+        matches!(self.lie, CacheFilledLate | CacheIgnoresClear | CacheIgnoresWrites | CacheOutlivesExpiry)
+    }
+
+    /// What a cache does before a write, and after it.
+    fn uncache(&self, namespace: &str, mutations: &[Mutation]) {
+        if self.caches() && !self.is(Lie::CacheIgnoresWrites) {
+            let mut memory = self.memory();
+            for mutation in mutations {
+                memory.cache.remove(&id(namespace, &mutation.key));
+            }
+        }
     }
 
     fn key(&self, key: &str) -> String {
@@ -239,9 +257,19 @@ impl Wrap for Faulty {
         if self.is(Lie::RemembersMisses) && self.memory().misses.contains(&id(namespace, &key)) {
             return Ok(None);
         }
+        let cached = self.caches().then(|| self.memory().cache.get(&id(namespace, &key)).cloned()).flatten();
+        if let Some(state) = cached.filter(|_| with_value) {
+            return Ok(Some(state).filter(|state| self.is(Lie::CacheOutlivesExpiry) || !state.attributes.expired(now)));
+        }
         let state = self.storage.get(namespace, &key, self.seen_at(now), with_value).await?;
         if state.is_none() {
             self.memory().misses.insert(id(namespace, &key));
+        }
+        if let Some(state) = state.clone().filter(|_| with_value && self.caches()) {
+            if self.is(Lie::CacheFilledLate) {
+                pause().await;
+            }
+            self.memory().cache.insert(id(namespace, &key), state);
         }
         Ok(self.told(namespace, &key, state).await)
     }
@@ -285,6 +313,7 @@ impl Wrap for Faulty {
         for mutation in &mutations {
             bent.push(self.bent(namespace, mutation.clone(), now).await);
         }
+        self.uncache(namespace, &mutations);
         let mut outcomes = Vec::new();
         if atomic {
             outcomes = self.storage.write(namespace, bent.clone(), true, now, on_conflict).await?;
@@ -354,6 +383,7 @@ impl Wrap for Faulty {
                 outcomes.push(outcome);
             }
         }
+        self.uncache(namespace, &mutations);
         let mut told = Vec::new();
         for (asked, outcome) in mutations.iter().zip(outcomes) {
             told.push(match outcome {
@@ -457,7 +487,11 @@ impl Wrap for Faulty {
                 }
             }
         }
-        self.storage.clear(namespace, limit).await
+        let more = self.storage.clear(namespace, limit).await;
+        if !self.is(Lie::CacheIgnoresClear) {
+            self.memory().cache.clear();
+        }
+        more
     }
 
     async fn namespaces(&self, after: Option<&str>, limit: u32) -> Result<Names> {

@@ -1,4 +1,4 @@
-//! The component under wasmtime, on memory and on files.
+//! The component under wasmtime: on memory, on files, on memory behind a cache.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,17 +17,22 @@ pub(crate) struct Component {
     runtime: Runtime,
     /// Where each case has a file of its own, and its ending; none: in memory.
     files: Option<(TempDir, &'static str)>,
+    cached: bool,
 }
 
 impl Component {
     pub(crate) fn on_memory() -> Self {
-        Component { name: "component-memory", runtime: runtime(), files: None }
+        Component { name: "component-memory", runtime: runtime(), files: None, cached: false }
     }
 
     /// On files with this ending.
     pub(crate) fn on_files(name: &'static str, ending: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Component { name, runtime: runtime(), files: Some((folder, ending)) }
+        Component { name, runtime: runtime(), files: Some((folder, ending)), cached: false }
+    }
+
+    pub(crate) fn on_cached_memory() -> Self {
+        Component { name: "component-cache", runtime: runtime(), files: None, cached: true }
     }
 
     fn file(&self, name: &str) -> Option<PathBuf> {
@@ -80,6 +85,9 @@ impl Runner for Component {
         let file = self.file(&namespace);
         let storage = match &file {
             Some(file) => open(file).await,
+            None if self.cached => dataknobs_kv_storage::open("memory:?cache=memory", &OpenOptions::default())
+                .await
+                .expect("a cache in front of memory"),
             None => Arc::new(dataknobs_kv_storage::memory()),
         };
         Harness {

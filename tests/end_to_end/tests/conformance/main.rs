@@ -23,11 +23,12 @@ fn main() {
         None => true,
         Some(filter) => all().any(|case| format!("{name}::{}", case.path()).contains(filter)),
     };
-    let makers: [(&str, Make); 6] = [
+    let makers: [(&str, Make); 7] = [
         ("component-memory", || Arc::new(component::Component::on_memory())),
         ("component-redb", || Arc::new(component::Component::on_files("component-redb", ".redb"))),
         ("component-json", || Arc::new(component::Component::on_files("component-json", ".json"))),
         ("component-json-gz", || Arc::new(component::Component::on_files("component-json-gz", ".json.gz"))),
+        ("component-cache", || Arc::new(component::Component::on_cached_memory())),
         ("http", || Arc::new(http::Http::start())),
         ("cli", || Arc::new(cli::Cli::new())),
     ];

@@ -5,6 +5,8 @@ use crate::Harness;
 use crate::harness::{item, written};
 use dataknobs_kv_core::store::{DeleteResult, Expiry, Item, Numeric, SetOptions, SetResult, SwapResult};
 use dataknobs_kv_core::{Error, Precondition, Projection, Value, Version};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 cases! {
     "race";
@@ -20,6 +22,7 @@ cases! {
     swappers: [C8, C7] [Concurrent];
     conflicts_never_carry_what_was_asked: [C6, D3] [Concurrent];
     value_and_metadata_together: [M8, D16] [Concurrent];
+    what_was_written_is_seen_by_whoever_asks_next: [D17, L6] [Concurrent];
     metadata_against_values: [M8, M10, D16] [Concurrent];
     merges_lose_nothing: [M2, A6] [Concurrent];
 }
@@ -254,6 +257,30 @@ async fn value_and_metadata_together(h: Harness) {
         }
     })
     .await;
+}
+
+/// One writes and asks, the others only ask: a read that began before a write must not outlive it anywhere.
+async fn what_was_written_is_seen_by_whoever_asks_next(h: Harness) {
+    h.put("k", 0).await;
+    let rounds = h.many(1500, 30) as i64;
+    let acknowledged = Arc::new(AtomicI64::new(0));
+    rivals(&h, 5, |at, store, namespace| {
+        let acknowledged = acknowledged.clone();
+        async move {
+            for round in 1..=rounds {
+                if at == 0 {
+                    written(store.set(&namespace, item("k", round)).await);
+                    acknowledged.store(round, Ordering::SeqCst);
+                }
+                let least = acknowledged.load(Ordering::SeqCst);
+                let state = store.get(&namespace, "k").await.unwrap().unwrap();
+                let Some(Value::Integer(seen)) = state.into_value().unwrap() else { panic!("an integer") };
+                assert!(seen >= least, "{seen} after {least} was acknowledged");
+            }
+        }
+    })
+    .await;
+    h.expect("k", rounds).await;
 }
 
 async fn metadata_against_values(h: Harness) {
