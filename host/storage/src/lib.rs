@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod diagnose;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 pub mod layer;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 
 use dataknobs_kv_core::{Result, Storage};
 
+pub use diagnose::{Diagnose, Finding, Severity};
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::{ElasticsearchConfig, ElasticsearchStorage};
 pub use layer::DefaultTtls;
