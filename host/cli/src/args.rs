@@ -9,8 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use dataknobs_kv::{Expiry, Timestamp};
 
 use crate::commands::{
-    append, cas, cleanup, completions, count, delete, exists, export, get, import, incr, keys, meta, namespaces, serve,
-    set, touch, transact, tree,
+    append, cas, cleanup, completions, count, delete, exists, export, get, import, incr, keys, meta, migrate,
+    namespaces, serve, set, touch, transact, tree,
 };
 use crate::time;
 
@@ -25,7 +25,7 @@ use crate::time;
 )]
 #[command(
     after_help = "Exit codes: 0 done; 1 absent, or no; 2 wrong usage; 3 lost race; 4 type mismatch or overflow; \
-    5 too large; 6 unsupported; 7 access denied; 8 unavailable or rate limited; 9 outcome unknown; 10 corrupt; 11 internal"
+    5 too large; 6 unsupported; 7 access denied; 8 unavailable or rate limited; 9 outcome unknown; 10 corrupt; 11 internal; 130 interrupted"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -50,6 +50,19 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
             }
         }
     }
+    if let Command::Migrate(_) = cli.command {
+        if given("store") || given("config") {
+            let text = "migrate takes its two stores as arguments, not from --store or --config";
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+        }
+        // The environment says where other commands work; a migration takes all namespaces unless it is told.
+        if !given("namespace") {
+            cli.global.namespace.clear();
+        }
+    } else if cli.global.namespace.len() > 1 {
+        let text = "--namespace: only migrate takes several";
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+    }
     Ok(cli)
 }
 
@@ -62,9 +75,9 @@ pub(crate) struct Global {
     /// Without it: a file in the user's data folder.
     #[arg(long, short, global = true, value_name = "URL", env = "DATAKNOBS_KV_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
-    /// Which namespace; `default` unless told
+    /// Which namespace; `default` unless told. With migrate it may come several times, and without it all are meant
     #[arg(long, short, global = true, value_name = "NAME", env = "DATAKNOBS_KV_NAMESPACE")]
-    pub(crate) namespace: Option<String>,
+    pub(crate) namespace: Vec<String>,
     /// A TOML or JSON file that says what the store is opened with
     #[arg(long, global = true, value_name = "FILE", env = "DATAKNOBS_KV_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -125,6 +138,10 @@ pub(crate) enum Command {
     Import(import::Import),
     /// Writes entries as JSON or JSON lines
     Export(export::Export),
+    /// Copies entries from one store to another, of any kind: resumable, compared afterwards where asked
+    Migrate(migrate::Migrate),
+    /// Tries everything once, and says what is wrong and what to do
+    Doctor,
     /// Shows what the store can do
     Capabilities,
     /// Prints a shell's completion script

@@ -14,6 +14,8 @@ pub(crate) const ABSENT: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// A precondition did not hold.
 pub(crate) const CONFLICT: u8 = 3;
+/// Told to stop by a signal, it stopped in good order.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a command ended early.
 #[derive(Debug)]

@@ -20,6 +20,43 @@ pub(crate) enum Target {
     Remote(String),
 }
 
+impl Target {
+    /// A connection string, a service's address, or the path of a configuration file.
+    pub(crate) async fn named(global: &Global, name: &str) -> Result<Self, Failure> {
+        let scheme = name.split_once(':').map(|(scheme, _)| scheme);
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let mut config = match scheme {
+            Some("http" | "https") => return Ok(Target::Remote(name.to_owned())),
+            Some(scheme) if scheme.chars().all(legal) => Config::from_url(name)?,
+            _ => Config::from_file(name).await?,
+        };
+        if let Some(clock) = clock(global)? {
+            config = config.clock(clock);
+        }
+        Ok(Target::Local(Box::new(config)))
+    }
+
+    /// What it is called, without secrets; a file by its whole path.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Target::Local(config) => {
+                let name = config.location().map_or_else(|| "a storage of this process".into(), Location::to_string);
+                match (name.strip_prefix("file:"), std::env::current_dir()) {
+                    (Some(path), Ok(folder)) if !path.starts_with('/') => format!("file:{}/{path}", folder.display()),
+                    _ => name,
+                }
+            }
+            Target::Remote(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+                let rest = rest.split(['?', '#']).next().unwrap_or_default();
+                let authority = rest.split('/').next().unwrap_or_default();
+                let host = authority.rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{}", &rest[authority.len()..])
+            }
+        }
+    }
+}
+
 /// Finds out from options, environment and defaults.
 pub(crate) async fn target(global: &Global) -> Result<Target, Failure> {
     let mut config = match (&global.config, &global.store) {
@@ -30,7 +67,7 @@ pub(crate) async fn target(global: &Global) -> Result<Target, Failure> {
         (None, Some(url)) => Config::from_url(url)?,
         (None, None) => Config::from_location(Location::Redb(RedbConfig::new(default_file()?))),
     };
-    if let Some(namespace) = &global.namespace {
+    if let Some(namespace) = global.namespace.first() {
         config = config.namespace(namespace)?;
     }
     if let Some(clock) = clock(global)? {
@@ -45,17 +82,21 @@ pub(crate) async fn store(global: &Global) -> Result<KvStore, Failure> {
         // A command is short-lived: it has no use for the automatic cleanup that a file may ask for.
         Target::Local(config) => Ok(KvStore::open_with(config.without_auto_cleanup()).await?),
         Target::Remote(url) => {
-            let namespace = global.namespace.as_deref().unwrap_or(key::DEFAULT_NAMESPACE);
-            let options = HttpOptions { token: token(global)?, ..HttpOptions::default() };
-            let client = HttpStore::connect(&url, options)?;
-            Ok(KvStore::over(Arc::new(client), namespace)?)
+            let namespace = global.namespace.first().map_or(key::DEFAULT_NAMESPACE, String::as_str);
+            remote(&url, token(global.token_file.as_deref())?, namespace)
         }
     }
 }
 
+/// A service's store.
+pub(crate) fn remote(url: &str, token: Option<String>, namespace: &str) -> Result<KvStore, Failure> {
+    let client = HttpStore::connect(url, HttpOptions { token, ..HttpOptions::default() })?;
+    Ok(KvStore::over(Arc::new(client), namespace)?)
+}
+
 /// The token: the first line of the file that is neither empty nor begins with `#`, or else what the environment holds.
-fn token(global: &Global) -> Result<Option<String>, Failure> {
-    let token = match &global.token_file {
+pub(crate) fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let token = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| Failure::Io(path.display().to_string(), error))?;
             let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -87,7 +128,7 @@ fn default_file() -> Result<PathBuf, Failure> {
     Ok(folder.join("data.redb"))
 }
 
-fn make_private(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if folder.is_dir() {
         return Ok(());

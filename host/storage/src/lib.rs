@@ -31,6 +31,7 @@
 //! ```
 
 mod blocking;
+mod diagnose;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 mod files;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use dataknobs_kv_core::{Result, Storage};
 use dataknobs_kv_metrics::Metrics;
 
+pub use diagnose::{Diagnose, Finding, Severity};
 #[cfg(feature = "elasticsearch")]
 pub use elasticsearch::{ElasticsearchConfig, ElasticsearchStorage};
 pub use json_file::{Compression, JsonFileConfig, JsonFileStorage};

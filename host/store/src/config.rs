@@ -54,6 +54,7 @@ pub const DEFAULT_CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Config {
     pub(crate) source: Source,
+    pub(crate) create: bool,
     pub(crate) namespace: String,
     pub(crate) auto_cleanup: bool,
     pub(crate) cleanup_interval: Duration,
@@ -87,6 +88,7 @@ impl Config {
     fn new(source: Source) -> Self {
         Config {
             source,
+            create: true,
             namespace: key::DEFAULT_NAMESPACE.to_owned(),
             auto_cleanup: false,
             cleanup_interval: DEFAULT_CLEANUP_INTERVAL,
@@ -175,6 +177,13 @@ impl Config {
         }
         fields.finish()?;
         Ok(config)
+    }
+
+    /// Whether data that do not exist yet are created (the default); else their absence is `invalid-argument`. Without a
+    /// meaning for a storage of your own.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
     }
 
     /// Which namespace the handle works in at first; `default` unless told.

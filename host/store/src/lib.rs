@@ -35,6 +35,7 @@
 //! | expiry | [`ttl`](KvStore::ttl), [`touch`](KvStore::touch), [`persist`](KvStore::persist), [`cleanup_expired`](KvStore::cleanup_expired), [`Config::auto_cleanup`] |
 //! | one step | [`compare_and_swap`](KvStore::compare_and_swap), [`increment`](KvStore::increment), [`append`](KvStore::append), [`transact`](KvStore::transact) |
 //! | many | [`set_many`](KvStore::set_many), [`get_many`](KvStore::get_many), [`delete_many`](KvStore::delete_many) |
+//! | another store | [`migrate`](fn@migrate), [`plan_migration`] |
 //! | namespaces | [`namespace`](KvStore::namespace), [`namespaces`](KvStore::namespaces), [`clear`](KvStore::clear), [`drop_namespace`](KvStore::drop_namespace), [`dump`](KvStore::dump) |
 
 mod atomic;
@@ -43,6 +44,7 @@ mod change;
 mod cleanup;
 mod config;
 mod list;
+mod migrate;
 mod open;
 mod options;
 mod read;
@@ -56,6 +58,10 @@ pub use change::{Change, Metadata};
 pub use cleanup::{CleanupStats, MIN_CLEANUP_INTERVAL};
 pub use config::{Config, DEFAULT_CLEANUP_INTERVAL};
 pub use list::{Listing, below};
+pub use migrate::{
+    CheckpointFile, Counts, Difference, Keeps, MigrateEvent, MigrateOptions, MigrateReport, OnExisting, Problem,
+    Verification, can_resume, migrate, plan_migration,
+};
 pub use open::shared_runtime;
 pub use options::Instant;
 pub use read::{FromValue, Ttl};
@@ -75,6 +81,7 @@ pub use dataknobs_kv_core::{
 pub use dataknobs_kv_metrics::Metrics;
 pub use dataknobs_kv_runtime::{FileClock, ManualClock, Runtime, RuntimeConfig, SystemClock};
 pub use dataknobs_kv_storage::{
-    CacheConfig, Compression, Durability, JsonFileConfig, Layers, Location, RedbConfig,
+    CacheConfig, Compression, Diagnose, Durability, Finding, JsonFileConfig, Layers, Location, OpenOptions, RedbConfig,
+    Severity,
 };
 pub use serde_json::json;

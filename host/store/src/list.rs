@@ -81,6 +81,11 @@ impl Listing {
 /// assert_eq!(dataknobs_kv::below("what?"), r"what\?.**");
 /// ```
 pub fn below(key: &str) -> String {
+    exactly(key) + ".**"
+}
+
+/// The pattern that only this key matches.
+pub(crate) fn exactly(key: &str) -> String {
     let mut pattern = String::with_capacity(key.len() + 3);
     let mut escaped = false;
     for c in key.chars() {
@@ -91,7 +96,7 @@ pub fn below(key: &str) -> String {
         escaped = c == '\\' && !escaped;
         pattern.push(c);
     }
-    pattern + ".**"
+    pattern
 }
 
 /// Follows cursors: `fetch` gives the items of one page and where to go on.

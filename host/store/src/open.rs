@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dataknobs_kv_core::{Clock, Error, Result, Store};
+use dataknobs_kv_core::{Clock, Error, Result, Storage, Store};
 use dataknobs_kv_runtime::{Runtime, RuntimeConfig, SystemClock};
 use dataknobs_kv_storage::{DefaultTtls, Metered, OpenOptions, StorageMetrics};
 use tokio::sync::OnceCell;
@@ -12,7 +12,15 @@ use crate::config::{Config, Source};
 /// One engine for the whole process: compiled code and pool are shared by all stores.
 static SHARED: OnceCell<Runtime> = OnceCell::const_new();
 
-pub(crate) async fn open(config: &Config) -> Result<(Arc<dyn Store>, Arc<dyn Clock>)> {
+/// What was opened.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    /// What the component runs over.
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+pub(crate) async fn open(config: &Config) -> Result<Opened> {
     let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let mut storage = match &config.source {
         Source::Location(location) => location.open(&options(config)).await?,
@@ -32,13 +40,15 @@ pub(crate) async fn open(config: &Config) -> Result<(Arc<dyn Store>, Arc<dyn Clo
         Some(runtime) => runtime.clone(),
         None => shared_runtime().await?,
     };
-    Ok((Arc::new(runtime.store(storage, Arc::clone(&clock))), clock))
+    let store = Arc::new(runtime.store(Arc::clone(&storage), Arc::clone(&clock)));
+    Ok(Opened { store, storage, clock })
 }
 
 fn options(config: &Config) -> OpenOptions {
+    let options = OpenOptions::default().create(config.create);
     match &config.metrics {
-        None => OpenOptions::default(),
-        Some(metrics) => OpenOptions::default().metrics(metrics.clone()),
+        None => options,
+        Some(metrics) => options.metrics(metrics.clone()),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dataknobs_kv_core::{Capabilities, Clock, Result, Store, key};
+use dataknobs_kv_core::{Capabilities, Clock, Result, Storage, Store, key};
 use dataknobs_kv_runtime::SystemClock;
 
 use crate::cleanup::{AutoCleanup, CleanupStats};
 use crate::config::Config;
-use crate::open;
+use crate::open::{self, Opened};
 use crate::serializer::{Serializer, Serializers};
 
 /// A key-value store, and one of its namespaces.
@@ -20,6 +20,8 @@ pub struct KvStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) namespace: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What lies below the store, where it was opened here.
+    pub(crate) storage: Option<Arc<dyn Storage>>,
     serializers: Serializers,
     cleanup: Option<Arc<AutoCleanup>>,
 }
@@ -53,9 +55,10 @@ impl KvStore {
     /// # Errors
     /// As [`KvStore::open`].
     pub async fn open_with(config: Config) -> Result<Self> {
-        let (store, clock) = open::open(&config).await?;
+        let Opened { store, storage, clock } = open::open(&config).await?;
         let mut kv = Self::over(store, &config.namespace)?;
         kv.clock = clock;
+        kv.storage = Some(storage);
         kv.serializers = config.serializers;
         if config.auto_cleanup {
             kv.cleanup = Some(Arc::new(AutoCleanup::start(
@@ -89,6 +92,7 @@ impl KvStore {
             store,
             namespace: namespace.into(),
             clock: Arc::new(SystemClock),
+            storage: None,
             serializers: Serializers::default(),
             cleanup: None,
         })

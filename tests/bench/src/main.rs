@@ -9,6 +9,7 @@ mod in_flight;
 mod listing;
 mod machine;
 mod measure;
+mod migrate;
 mod processes;
 mod report;
 mod start_up;
@@ -34,6 +35,7 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
     ("start-up", start_up::measure),
     ("listing", listing::measure),
     ("import", import::measure),
+    ("migrate", migrate::measure),
     ("http", http::measure),
 ];
 

@@ -552,4 +552,36 @@ impl Wrap for Counting {
     }
 }
 
-storage_by_wrap!(DefaultTtl, Limited, Failing, Picky, AlwaysLate, Damaging, Flaky, Counting);
+/// Does something before each write, which it may refuse.
+pub struct AtWrites {
+    storage: Arc<dyn Storage>,
+    act: Box<dyn Fn(u32) -> Result<()> + Send + Sync>,
+    count: AtomicU32,
+}
+
+impl AtWrites {
+    /// `act` is told how many writes came before. Its error is the write's, of which nothing is applied.
+    pub fn new(storage: Arc<dyn Storage>, act: impl Fn(u32) -> Result<()> + Send + Sync + 'static) -> Self {
+        AtWrites { storage, act: Box::new(act), count: AtomicU32::new(0) }
+    }
+}
+
+#[async_trait]
+impl Wrap for AtWrites {
+    fn inner(&self) -> &dyn Storage {
+        &*self.storage
+    }
+    async fn write(
+        &self,
+        namespace: &str,
+        mutations: Vec<Mutation>,
+        atomic: bool,
+        now: Timestamp,
+        on_conflict: Projection,
+    ) -> Result<Vec<Result<Outcome>>> {
+        (self.act)(self.count.fetch_add(1, Ordering::SeqCst))?;
+        self.storage.write(namespace, mutations, atomic, now, on_conflict).await
+    }
+}
+
+storage_by_wrap!(AtWrites, DefaultTtl, Limited, Failing, Picky, AlwaysLate, Damaging, Flaky, Counting);

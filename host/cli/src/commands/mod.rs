@@ -7,6 +7,7 @@ pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod count;
 pub(crate) mod delete;
+pub(crate) mod doctor;
 pub(crate) mod exists;
 pub(crate) mod export;
 pub(crate) mod get;
@@ -14,6 +15,7 @@ pub(crate) mod import;
 pub(crate) mod incr;
 pub(crate) mod keys;
 pub(crate) mod meta;
+pub(crate) mod migrate;
 pub(crate) mod namespaces;
 pub(crate) mod progress;
 pub(crate) mod serve;
@@ -38,16 +40,18 @@ pub(crate) struct Context {
 
 pub(crate) async fn run(cli: Cli) -> Outcome {
     let Cli { global, command } = cli;
-    // These two open no store, or in another way.
+    // These open no store, or in another way.
     let command = match command {
         Command::Serve(serve) => return serve.run(&global).await,
         Command::Completions(completions) => return completions.run(),
+        Command::Migrate(migrate) => return migrate.run(&global).await,
+        Command::Doctor => return doctor::run(&global).await,
         command => command,
     };
     logging::start("warn", serve::LogFormat::Text)?;
     let context = Context { store: open::store(&global).await?, json: global.json };
     match command {
-        Command::Serve(_) | Command::Completions(_) => Ok(exit::OK),
+        Command::Serve(_) | Command::Completions(_) | Command::Migrate(_) | Command::Doctor => Ok(exit::OK),
         Command::Set(command) => command.run(&context).await,
         Command::Get(command) => command.run(&context).await,
         Command::Delete(command) => command.run(&context).await,

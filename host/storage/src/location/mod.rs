@@ -137,7 +137,7 @@ impl Location {
     /// Whether it is reached over a network.
     fn is_server(&self) -> bool {
         match self {
-            Location::Memory | Location::Redb(_) => false,
+            Location::Memory | Location::Redb(_) | Location::Json(_) => false,
             #[cfg(feature = "postgres")]
             Location::Postgres(_) => true,
             #[cfg(feature = "elasticsearch")]

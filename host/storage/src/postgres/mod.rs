@@ -3,6 +3,7 @@
 //! * `config`: what is set; `tls`: encryption
 //! * `link`: connections, deadlines, what is tried again; `failure`: PostgreSQL's errors in the core's words
 //! * `schema`: the table, made and known again; `sql`: the statements, and the function for mixed batches
+//! * `diagnose`: settings of the server under which entries may be lost
 //! * `format`: how entries lie in rows
 //! * `read`, `scan`, `hint`: reads; `write`, `settle`: writes, and what became of one whose answer was lost; `cleanup`
 //!
@@ -11,6 +12,7 @@
 
 mod cleanup;
 mod config;
+mod diagnose;
 mod failure;
 mod format;
 mod hint;

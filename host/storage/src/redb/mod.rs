@@ -67,6 +67,11 @@ impl RedbStorage {
         .await
     }
 
+    /// What it was opened with.
+    pub(crate) fn config(&self) -> &RedbConfig {
+        self.file.config()
+    }
+
     /// How many transactions have been committed since the file was created: concurrent writes share them.
     pub fn commits(&self) -> u64 {
         self.file.commits()

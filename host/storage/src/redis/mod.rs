@@ -6,10 +6,12 @@
 //! * `link`: a connection, its end and its renewal; `servers`: which server gets a request, `MOVED` and `ASK`
 //! * `open`: what is asked of the servers before a store is used
 //! * `read`, `write`, `scan`, `cleanup`: the operations
+//! * `diagnose`: settings of the servers under which entries may be lost
 //! * `failure`: Redis' errors in the core's words, by what is known of the request's fate
 
 mod cleanup;
 mod config;
+mod diagnose;
 mod failure;
 mod format;
 mod link;

@@ -98,7 +98,10 @@ async fn requests(place: Place) {
     expect("a get", &["GET _doc"]);
     must_write(&storage, amend("k", "{\"a\":1}")).await;
     expect("a change of metadata", &["POST _update"]);
-    assert!(matches!(write_one(&storage, put("k", b"4").if_version(&version), 1).await, Ok(Outcome::Conflict(Some(_)))));
+    assert!(matches!(
+        write_one(&storage, put("k", b"4").if_version(&version), 1).await,
+        Ok(Outcome::Conflict(Some(_)))
+    ));
     expect("a lost race", &["GET _doc"]);
     assert_eq!(write_one(&storage, delete("k"), 1).await, Ok(Outcome::Deleted));
     expect("a delete by who wrote before", &["DELETE _doc"]);
@@ -135,7 +138,8 @@ async fn requests(place: Place) {
     must_write(&storage, put("l", b"v")).await;
     relay.requests();
     // So many long ones that an answer could be too large.
-    let many: Vec<String> = ["k".to_owned(), "l".to_owned()].into_iter().chain((0..2000).map(|at| format!("n{at}"))).collect();
+    let many: Vec<String> =
+        ["k".to_owned(), "l".to_owned()].into_iter().chain((0..2000).map(|at| format!("n{at}"))).collect();
     let states = storage.get_many(NS, &many, 1, true).await.unwrap();
     assert_eq!(states[0].as_ref().unwrap().as_ref().unwrap().value.as_ref().unwrap().len(), 9000);
     expect("a bulk read with a long value", &["POST _mget", "GET _doc"]);
@@ -291,7 +295,8 @@ async fn lost_answers(place: Place) {
 async fn requests_that_are_too_large(place: Place) {
     let (relay, storage) = place.relayed().await;
     relay.refuse_bodies_above(20_000);
-    let many: Vec<_> = (0..20).map(|at| put(&format!("k{at:02}"), &vec![b'x'; if at == 7 { 30_000 } else { 3000 }])).collect();
+    let many: Vec<_> =
+        (0..20).map(|at| put(&format!("k{at:02}"), &vec![b'x'; if at == 7 { 30_000 } else { 3000 }])).collect();
     let outcomes = storage.write(NS, many, false, 1, Projection::Key).await.unwrap();
     for (at, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
@@ -330,7 +335,9 @@ async fn damaged_documents(place: Place) {
 async fn large_values(place: Place) {
     let storage = place.open().await;
     let large = vec![0; 16 << 20];
-    for (value_type, key) in [(dataknobs_kv_core::ValueType::Text, "text"), (dataknobs_kv_core::ValueType::Bytes, "bytes")] {
+    for (value_type, key) in
+        [(dataknobs_kv_core::ValueType::Text, "text"), (dataknobs_kv_core::ValueType::Bytes, "bytes")]
+    {
         let mut mutation = put(key, &large);
         if let Change::Put { attributes: it, .. } = &mut mutation.change {
             *it = dataknobs_kv_core::Attributes { value_type, size: large.len() as u64, ..attributes(1, None) };
@@ -339,7 +346,10 @@ async fn large_values(place: Place) {
         assert!(value(&storage, key).await.as_ref() == Some(&large));
     }
     assert_eq!(code(write_one(&storage, put("k", &vec![0; (16 << 20) + 1]), 1).await), "too-large");
-    assert_eq!(code(write_one(&storage, with_metadata("k", &format!("{{\"a\":\"{}\"}}", "x".repeat(64 << 10))), 1).await), "too-large");
+    assert_eq!(
+        code(write_one(&storage, with_metadata("k", &format!("{{\"a\":\"{}\"}}", "x".repeat(64 << 10))), 1).await),
+        "too-large"
+    );
 }
 
 /// Killed, and standing still: what was answered is there afterwards, and nothing needs to be opened anew.
@@ -408,7 +418,9 @@ fn main() {
     // A JVM more is dear: so this one comes where there are servers at all.
     trials.push(match shared("elasticsearch") {
         Ok(_) => Trial::test("elasticsearch::killed_and_paused", a_server_of_its_own),
-        Err(missing) => Trial::ignorable_test("elasticsearch::killed_and_paused", move || Ok(Completion::ignored_with(missing.reason))),
+        Err(missing) => Trial::ignorable_test("elasticsearch::killed_and_paused", move || {
+            Ok(Completion::ignored_with(missing.reason))
+        }),
     });
     libtest_mimic::run(&arguments, trials).exit();
 }
