@@ -109,9 +109,10 @@ fn a_configuration_file() {
     cli.fails(2, &["--config", "kv.toml", "--store", "memory:", "keys"]);
     let both = cli.command(&["keys"]).env("DATAKNOBS_KV_CONFIG", "kv.toml").output().unwrap();
     assert_eq!(both.status.code(), Some(2));
-    fs::write(cli.path("kv.toml"), "backend = \"redis\"\n[config]\npassword = \"hunter2\"\n").unwrap();
+    fs::write(cli.path("kv.toml"), "backend = \"redis\"\nretry = 0.1\n[config]\nport = 1\npassword = \"hunter2\"\n")
+        .unwrap();
     let out = run(&["keys"]);
-    assert_eq!(out.status.code(), Some(6));
+    assert_eq!(out.status.code(), Some(8));
     assert!(!String::from_utf8_lossy(&out.stderr).contains("hunter2"));
 }
 

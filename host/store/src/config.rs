@@ -77,7 +77,7 @@ impl Config {
 
     /// A URL, taken apart.
     pub fn from_location(location: Location) -> Self {
-        Self::new(Source::Location(location))
+        Self::new(Source::Location(Box::new(location)))
     }
 
     /// A storage of your own: what it owes is written at [`Storage`].
@@ -271,7 +271,7 @@ impl Config {
             Source::Location(location) => {
                 let mut layers = Layers::default();
                 layers.cache = Some(cache);
-                Source::Location(location.with(layers)?)
+                Source::Location(Box::new(location.with(layers)?))
             }
             Source::Storage(storage) => Source::Storage(Arc::new(Cached::new(storage, cache))),
         };
@@ -290,7 +290,7 @@ impl Config {
 /// Where the data are.
 #[derive(Clone)]
 pub(crate) enum Source {
-    Location(Location),
+    Location(Box<Location>),
     Storage(Arc<dyn Storage>),
 }
 

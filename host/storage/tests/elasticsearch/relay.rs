@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What befalls a request that writes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The server gets it, and its answer is lost with the connection.
     AnswerLost,
     /// The connection breaks before the server gets it.
@@ -28,13 +28,13 @@ struct State {
     authorization: Option<String>,
 }
 
-pub struct Relay {
+pub(crate) struct Relay {
     port: u16,
     state: Arc<Mutex<State>>,
 }
 
 impl Relay {
-    pub async fn to(server_port: u16) -> Self {
+    pub(crate) async fn to(server_port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::<Mutex<State>>::default();
@@ -51,25 +51,25 @@ impl Relay {
         Relay { port, state }
     }
 
-    pub fn url(&self, index: &str) -> String {
+    pub(crate) fn url(&self, index: &str) -> String {
         format!("elasticsearch://127.0.0.1:{}/{index}", self.port)
     }
 
     /// Method and operation of the requests since the last call.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().seen)
     }
 
     /// These befall the next requests that write.
-    pub fn then(&self, faults: &[Fault]) {
+    pub(crate) fn then(&self, faults: &[Fault]) {
         self.state.lock().unwrap().faults.extend(faults);
     }
 
-    pub fn refuse_bodies_above(&self, bytes: usize) {
+    pub(crate) fn refuse_bodies_above(&self, bytes: usize) {
         self.state.lock().unwrap().most = Some(bytes);
     }
 
-    pub fn demand(&self, authorization: &str) {
+    pub(crate) fn demand(&self, authorization: &str) {
         self.state.lock().unwrap().authorization = Some(authorization.to_ascii_lowercase());
     }
 }

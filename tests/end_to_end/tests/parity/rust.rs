@@ -303,14 +303,37 @@ async fn rust_backend_configuration() -> Result<()> {
     let config = Config::from_fields(fields)?;
     assert_eq!(config.location().map(ToString::to_string).as_deref(), Some("postgres://user@localhost/mydb"));
 
-    // What this version cannot do is refused and not skipped.
+    let fields =
+        json!({"backend": "redis", "config": {"host": "localhost", "port": 6379, "db": 0, "password": "optional"}});
+    let config = Config::from_fields(fields)?;
+    assert!(!format!("{config:?}").contains("optional"), "{config:?}");
+    let fields =
+        json!({"backend": "s3", "config": {"bucket": "my-kv-store", "prefix": "data/", "region": "us-west-2"}});
+    Config::from_fields(fields)?;
+
+    // The file of the README: JSON, compressed.
+    let path = folder.path().join("kv_store.json");
+    let fields = json!({"backend": "file", "config": {"path": path, "format": "json", "compression": "gzip"}});
+    let file = KvStore::open_with(Config::from_fields(fields.clone())?).await?;
+    file.set("a", 1).await?;
+    file.close().await;
+    let again = KvStore::open_with(Config::from_fields(fields)?).await?;
+    assert_eq!(again.get("a").await?, Some(1.into()));
+
+    // A cache in front.
+    let fields = json!({"backend": "memory", "cache": "memory", "cache_ttl": 60, "cache_size": 1000});
+    let cached = KvStore::open_with(Config::from_fields(fields)?).await?;
+    cached.set("a", 1).await?;
+    assert_eq!(cached.get("a").await?, Some(1.into()));
+
+    // What is not known is refused and not skipped.
+    let path = folder.path().join("kv_store.redb");
     for fields in [
-        json!({"backend": "file", "config": {"path": path, "format": "json"}}),
         json!({"backend": "file", "config": {"path": path, "compression": "gzip"}}),
-        json!({"backend": "memory", "cache": "memory"}),
+        json!({"backend": "memory", "cache": "redis"}),
     ] {
         let refused = Config::from_fields(fields.clone()).err();
-        assert!(matches!(refused, Some(Error::Unsupported(_))), "{fields}: {refused:?}");
+        assert!(matches!(refused, Some(Error::InvalidArgument(_))), "{fields}: {refused:?}");
     }
     Ok(())
 }
