@@ -11,8 +11,8 @@
 //! An ordinary key stands there as it is. What stores would change, hide or refuse is escaped so that the byte order of
 //! names stays the byte order of keys:
 //!
-//! * `/` would make folders: it is `.~`. A dot stays a dot, but before `}`, `~` and all beyond ASCII, and at the very
-//!   beginning, it is `.}`.
+//! * `/` would make folders: it is `.~`. A dot stays a dot, but before `}`, `~` and all beyond ASCII, and where nothing or
+//!   only spaces come before it, it is `.}`.
 //! * `\` is a `/` to some: it is `[~`. A bracket stays one, but before `}`, `~` and all beyond ASCII it is `[}`.
 //! * U+FFFE and U+FFFF cannot stand in XML, in which listings come: they are U+FFFD with `~!` and `~~`. U+FFFD stays
 //!   itself, but before `}`, `~` and all beyond ASCII it is U+FFFD with `}`.
@@ -147,7 +147,8 @@ fn escape(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
-            '.' if escaped.is_empty() => escaped.push_str(".}"),
+            // MinIO refuses parts that are `.` or `..` but for the spaces around them.
+            '.' if escaped.chars().all(char::is_whitespace) => escaped.push_str(".}"),
             '/' => escaped.push_str(".~"),
             '\\' => escaped.push_str("[~"),
             '\u{fffe}' => escaped.push_str("\u{fffd}~!"),
@@ -334,7 +335,7 @@ mod tests {
             assert!(name.len() <= NAME_BYTES, "{key:?}");
             for part in name.split('/') {
                 assert!(!part.is_empty() && part.len() <= 255, "{key:?} {name}");
-                assert!(part != "." && part != "..", "{key:?} {name}");
+                assert!(!matches!(part.trim(), "." | ".."), "{key:?} {name}");
             }
             assert!(!name.contains(['\\', '\u{fffe}', '\u{ffff}']) && !name.contains("//"), "{name}");
             match named(&name) {
@@ -350,6 +351,7 @@ mod tests {
         assert_eq!(of_key("app.config.host"), "app.config.host");
         assert_eq!(of_key("a/b.é"), "a.~b.}é");
         assert_eq!((of_key("."), of_key(".."), of_key("a.")), (".}".into(), ".}.".into(), "a.".into()));
+        assert_eq!(of_key(" . "), " .} ");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) async fn a_lost_answer_of_a_delete_is_unknown(place: Place) {
 
 pub(crate) async fn nothing_heard_is_unknown(place: Place) {
     let (relay, mut place) = place.behind_relay().await;
-    place.config.timeout = Duration::from_secs(2);
+    place.config.timeout = Duration::from_secs(5);
     let store = place.open().await;
     let version = must_write(&store, put("k", b"1")).await;
     relay.spoil("", "/e/", 1000, Fault::LoseAnswer);
@@ -69,7 +69,7 @@ pub(crate) async fn slow_down_is_waited_for(place: Place) {
     let store = place.open().await;
     relay.spoil("PUT", "/e/", 3, Fault::Answer(503, "SlowDown"));
     must_write(&store, put("k", b"1").if_absent()).await;
-    place.config.timeout = Duration::from_secs(2);
+    place.config.timeout = Duration::from_secs(5);
     let store = place.open().await;
     relay.spoil("PUT", "/e/", 1000, Fault::Answer(503, "SlowDown"));
     let error = write_one(&store, put("other", b"1").if_absent(), 1).await.unwrap_err();
@@ -90,7 +90,7 @@ pub(crate) fn own_server() -> Result<Completion, Failed> {
 
 async fn comes_back(server: Server) {
     let Ok(Location::S3(mut config)) = Location::parse(server.url()) else { panic!("no S3 connection string") };
-    config.timeout = Duration::from_secs(3);
+    config.timeout = Duration::from_secs(5);
     let store = S3Storage::open(config, true).await.expect("the store opens");
     must_write(&store, put("k", b"1")).await;
     server.kill();

@@ -37,6 +37,8 @@ impl Place {
     fn new(url: &str, service: &'static str) -> Self {
         let Ok(Location::S3(mut config)) = Location::parse(url) else { panic!("no S3 connection string") };
         config.prefix = format!("{}/{:016x}", config.prefix, rand::random::<u64>()).trim_start_matches('/').to_owned();
+        // A busy machine is no fault of the store's.
+        config.timeout = Duration::from_secs(60);
         Place { config, service }
     }
 
