@@ -37,7 +37,10 @@ const ROUND_TRIP: usize = 2_000;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![
-        Trial::test("migration::redb", || Ok(local("there.redb"))),
+        Trial::test("migration::redb", || {
+            local("there.redb");
+            Ok(())
+        }),
         trial("migration::json_gz", known("file:x.json.gz").map(|()| Vec::new()), |_| local("there.json.gz")),
     ];
     for backend in BACKENDS {
@@ -204,7 +207,7 @@ fn item(index: usize, now: Timestamp) -> Item {
         1 => Value::Bytes(index.to_be_bytes().into()),
         2 => Value::Integer(i64::MIN + index as i64),
         3 => Value::Number(index as f64 / -7.0),
-        4 => (index % 2 == 0).into(),
+        4 => (index.is_multiple_of(2)).into(),
         5 => Value::Null,
         6 => Value::Json(format!(r#"{{"b": {index},  "a":[1.0, 1e3, "\u00e9"]}}"#)),
         7 => Value::Custom { type_name: "point 2".into(), bytes: vec![0, 255, index as u8] },
@@ -218,8 +221,8 @@ fn item(index: usize, now: Timestamp) -> Item {
             12 => Expiry::Sliding(2 * day + index as u64),
             _ => Expiry::Never,
         },
-        content_type: (index % 5 == 0).then(|| "text/x-odd; a=\"b\"".into()),
-        metadata: (index % 3 == 0).then(|| {
+        content_type: (index.is_multiple_of(5)).then(|| "text/x-odd; a=\"b\"".into()),
+        metadata: (index.is_multiple_of(3)).then(|| {
             json!({"i": index, "tags": ["x", {"y": null}], "f": 0.1, "ttl": 5, "content_type": "a/b", "é \"": "\u{1f600}"})
                 .to_string()
         }),

@@ -39,6 +39,9 @@ pub struct CheckpointFile {
     pub target: String,
 }
 
+/// Who is told of what happens.
+pub(super) type Observer = Arc<dyn Fn(MigrateEvent<'_>) + Send + Sync>;
+
 /// What is to be copied, and how. By default everything, over whatever the target has.
 #[derive(Clone)]
 pub struct MigrateOptions {
@@ -50,7 +53,7 @@ pub struct MigrateOptions {
     pub(super) verify: bool,
     pub(super) checkpoint: Option<CheckpointFile>,
     pub(super) retry_for: Duration,
-    pub(super) observer: Option<Arc<dyn Fn(MigrateEvent<'_>) + Send + Sync>>,
+    pub(super) observer: Option<Observer>,
     pub(super) stop: Option<watch::Receiver<bool>>,
 }
 
