@@ -92,7 +92,8 @@ mod tests {
         let mut other = state();
         other.version = Version::from_random(2);
         assert!(all.differences(&state(), &other).is_empty(), "the version is the target's own");
-        let changes: [(&str, fn(&mut State)); 9] = [
+        type Change = fn(&mut State);
+        let changes: [(&str, Change); 9] = [
             ("type", |s| s.attributes.value_type = Value::Null.value_type()),
             ("size", |s| s.attributes.size = 2),
             ("checksum", |s| s.attributes.checksum = 8),
