@@ -13,7 +13,7 @@ pub(crate) enum Fault {
     AnswerLost,
     /// The connection breaks before the server gets it.
     RequestLost,
-    /// As `AnswerLost`, and nobody connects any more.
+    /// As `AnswerLost`, and from then on every connection breaks.
     Gone,
 }
 
@@ -101,6 +101,9 @@ async fn serve(mut client: TcpStream, server_port: u16, state: &Mutex<State>) ->
         let writes = method != "GET" && matches!(operation.as_str(), "_doc" | "_create" | "_update" | "_bulk");
         let (fault, refusal) = {
             let mut state = state.lock().unwrap();
+            if state.gone {
+                return Ok(());
+            }
             state.seen.push(format!("{method} {operation}"));
             let fault = if writes { state.faults.pop_front() } else { None };
             state.gone |= fault == Some(Fault::Gone);
