@@ -203,8 +203,8 @@ mod tests {
             "dataknobs_kv_size 3",
             "# TYPE dataknobs_kv_call_seconds histogram",
             "dataknobs_kv_call_seconds_count{of=\"x\"} 5",
-            "dataknobs_kv_call_seconds_bucket{le=\"0.00001\",of=\"x\"} 2",
-            "dataknobs_kv_call_seconds_bucket{le=\"+Inf\",of=\"x\"} 5",
+            "dataknobs_kv_call_seconds_bucket{of=\"x\",le=\"1e-05\"} 2",
+            "dataknobs_kv_call_seconds_bucket{of=\"x\",le=\"+Inf\"} 5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
         }
