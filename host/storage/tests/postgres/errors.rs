@@ -141,7 +141,12 @@ async fn all_connections_busy(place: Arc<Place>) {
         let storage = storage.clone();
         tokio::spawn(async move { write_one(&*storage, put("a", b"2"), 1).await })
     };
-    while storage.get(NS, "a", 1, true).await.is_ok() {}
+    // It has the one connection when the server lets it wait.
+    let waits = format!("select 1 from pg_locks where not granted and relation = '\"{}\"'::regclass", place.table());
+    while rival.query(&waits, &[]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(storage.get(NS, "a", 1, true).await.unwrap_err().code(), "unavailable");
     assert_eq!(first.await.unwrap().unwrap_err().code(), "unavailable");
     rival.batch_execute("rollback").await.unwrap();
     must_write(&*storage, put("a", b"2")).await;
