@@ -35,6 +35,7 @@ mod diagnose;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 mod files;
+mod hint;
 pub mod json_file;
 pub mod layer;
 mod location;
@@ -46,6 +47,9 @@ pub mod redb;
 pub mod redis;
 #[cfg(feature = "s3")]
 pub mod s3;
+mod sizes;
+#[cfg(any(feature = "elasticsearch", feature = "redis", feature = "s3"))]
+mod tls;
 
 use std::sync::Arc;
 

@@ -49,8 +49,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(config: &ElasticsearchConfig) -> Result<Self> {
-        // reqwest takes the process's provider. Another one that the host program chose is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::install();
         let mut builder = reqwest::Client::builder()
             // A proxy in the environment is meant for the web.
             .no_proxy()

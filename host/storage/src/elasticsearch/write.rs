@@ -26,6 +26,7 @@ use super::read::{self, Fields, Found};
 use super::seen::{Guard, Head};
 use super::store::Store;
 use super::{MAX_METADATA_BYTES, MAX_VALUE_BYTES};
+use crate::sizes::check_size;
 
 /// After so many rounds a short wait comes before each.
 const EAGER_ROUNDS: u32 = 3;
@@ -263,22 +264,8 @@ impl<'n> Item<'n> {
             lacks_value: false,
             mutation,
         };
-        item.result = item.too_large().map(Err);
+        item.result = check_size(&item.mutation, MAX_VALUE_BYTES, MAX_METADATA_BYTES).err().map(Err);
         item
-    }
-
-    fn too_large(&self) -> Option<Error> {
-        let (metadata, value) = match &self.mutation.change {
-            Change::Put { attributes, value } => (attributes.metadata.as_ref(), value.len()),
-            Change::Amend(amendment) => (amendment.metadata.as_ref(), 0),
-            Change::Extend(_) | Change::Delete | Change::Check => (None, 0),
-        };
-        let metadata = metadata.map_or(0, String::len);
-        if value > MAX_VALUE_BYTES {
-            return Some(Error::too_large("value", MAX_VALUE_BYTES as u64, value as u64));
-        }
-        (metadata > MAX_METADATA_BYTES)
-            .then(|| Error::too_large("metadata", MAX_METADATA_BYTES as u64, metadata as u64))
     }
 
     /// Nothing was applied now; and before, only perhaps.

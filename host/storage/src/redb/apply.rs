@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::format::{self, Bytes, Head};
 use super::reader::{into_state, long_value, weight};
 use super::{MAX_METADATA_BYTES, MAX_VALUE_BYTES};
+use crate::sizes::check_size;
 
 /// The states that one write's conflicts carry are bounded: whoever asks for values of more gets `too-large` for the rest,
 /// of which nothing was applied.
@@ -144,7 +145,7 @@ impl<'t> Tables<'t> {
         now: Timestamp,
         conflicts: &mut Conflicts,
     ) -> Result<Decision, Failure> {
-        if let Err(error) = check_size(mutation) {
+        if let Err(error) = check_size(mutation, MAX_VALUE_BYTES, MAX_METADATA_BYTES) {
             return Ok(Decision::Failed(error));
         }
         let found = self.find(row, now)?;
@@ -285,25 +286,5 @@ impl Conflicts {
             },
         };
         Ok(Ok(Some(into_state(copy, value))))
-    }
-}
-
-/// What the file's limits say of a mutation, before anything is looked up.
-fn check_size(mutation: &Mutation) -> Result<()> {
-    let metadata = match &mutation.change {
-        Change::Put { attributes, value } => {
-            if value.len() > MAX_VALUE_BYTES {
-                return Err(Error::too_large("value", MAX_VALUE_BYTES as u64, value.len() as u64));
-            }
-            &attributes.metadata
-        }
-        Change::Amend(amendment) => &amendment.metadata,
-        Change::Extend(_) | Change::Delete | Change::Check => return Ok(()),
-    };
-    match metadata {
-        Some(metadata) if metadata.len() > MAX_METADATA_BYTES => {
-            Err(Error::too_large("metadata", MAX_METADATA_BYTES as u64, metadata.len() as u64))
-        }
-        _ => Ok(()),
     }
 }

@@ -3,12 +3,13 @@
 use std::ops::Bound;
 
 use dataknobs_kv_core::storage::{ANSWER_BYTES, Hint, Names, Page, Range};
-use dataknobs_kv_core::{Entry, Pattern, Projection, Result, Timestamp, metadata};
+use dataknobs_kv_core::{Entry, Projection, Result, Timestamp};
 
 use super::failure::Failure;
 use super::file::StoreFile;
 use super::format::{self, Damaged, Head, Rows};
 use super::reader::{Reads, weight};
+use crate::hint::Filter;
 
 /// How many rows one page looks at: where matches are rare it ends early, and the walk goes on in the next call.
 const MAX_ROWS: usize = 20_000;
@@ -39,7 +40,7 @@ pub(super) fn scan(
             let Some(key) = format::split_row(row).and_then(|(_, key)| std::str::from_utf8(key).ok()) else {
                 return Err(format::Damaged.error(row).into());
             };
-            match filter.look(key, head, now, want) {
+            match look(&filter, key, head, now, want) {
                 Err(damaged) => return Err(damaged.error(row).into()),
                 Ok(Looked::LeaveOut) => {}
                 Ok(Looked::Key) => items.push(Entry { key: key.to_owned(), state: None }),
@@ -68,43 +69,31 @@ enum Looked<'a> {
     State(Box<Head<'a>>),
 }
 
-/// What a hint lets us leave out.
-struct Filter {
-    pattern: Option<Pattern>,
-    metadata: Option<metadata::Filter>,
-}
-
-impl Filter {
-    /// A hint that we cannot read leaves nothing out.
-    fn new(hint: &Hint) -> Self {
-        let pattern = hint.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());
-        let metadata = hint.metadata.as_deref().and_then(|wanted| metadata::Filter::parse(wanted).ok());
-        Filter {
-            pattern: pattern.filter(|pattern| !pattern.is_range()),
-            metadata: metadata.filter(|metadata| !metadata.is_empty()),
-        }
+/// Reads no more of the head than it has to. A damaged one does not hide its key: by the key it can be deleted.
+fn look<'h>(
+    filter: &Filter,
+    key: &str,
+    head: &'h [u8],
+    now: Timestamp,
+    want: Projection,
+) -> Result<Looked<'h>, Damaged> {
+    if !filter.key(key) {
+        return Ok(Looked::LeaveOut);
     }
-
-    /// Reads no more of the head than it has to. A damaged one does not hide its key: by the key it can be deleted.
-    fn look<'h>(&self, key: &str, head: &'h [u8], now: Timestamp, want: Projection) -> Result<Looked<'h>, Damaged> {
-        if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(key)) {
-            return Ok(Looked::LeaveOut);
-        }
-        if want == Projection::Key && self.metadata.is_none() {
-            let expired = format::expires_at(head).ok().flatten().is_some_and(|at| at <= now);
-            return Ok(if expired { Looked::LeaveOut } else { Looked::Key });
-        }
-        let head = match Head::decode(head) {
-            Err(_) if want == Projection::Key => return Ok(Looked::Key),
-            head => head?,
-        };
-        let matches = |wanted: &metadata::Filter| wanted.matches(head.attributes.metadata.as_deref());
-        Ok(match want {
-            _ if head.attributes.expired(now) || !self.metadata.as_ref().is_none_or(matches) => Looked::LeaveOut,
-            Projection::Key => Looked::Key,
-            Projection::Attributes | Projection::Value => Looked::State(Box::new(head)),
-        })
+    if want == Projection::Key && !filter.narrows_metadata() {
+        let expired = format::expires_at(head).ok().flatten().is_some_and(|at| at <= now);
+        return Ok(if expired { Looked::LeaveOut } else { Looked::Key });
     }
+    let head = match Head::decode(head) {
+        Err(_) if want == Projection::Key => return Ok(Looked::Key),
+        head => head?,
+    };
+    let matches = filter.metadata(head.attributes.metadata.as_deref());
+    Ok(match want {
+        _ if head.attributes.expired(now) || !matches => Looked::LeaveOut,
+        Projection::Key => Looked::Key,
+        Projection::Attributes | Projection::Value => Looked::State(Box::new(head)),
+    })
 }
 
 /// Counts where that takes no more than a page's work.

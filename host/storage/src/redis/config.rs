@@ -196,8 +196,7 @@ impl RedisConfig {
             login = login.set_password(password);
         }
         let address = if self.tls {
-            // The first one to ask decides; all adapters ask for the same.
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            crate::tls::install();
             ConnectionAddr::TcpTls { host: host.to_owned(), port, insecure: false, tls_params: None }
         } else {
             ConnectionAddr::Tcp(host.to_owned(), port)

@@ -1,7 +1,7 @@
 //! Walks over many keys: listing, counting, the names of namespaces.
 
 use dataknobs_kv_core::storage::{ANSWER_BYTES, Hint, Names, Page, Range};
-use dataknobs_kv_core::{Entry, Error, Pattern, Projection, Result, State, Timestamp, metadata};
+use dataknobs_kv_core::{Entry, Error, Projection, Result, State, Timestamp};
 use redis::{Cmd, Value};
 
 use super::RedisStorage;
@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::format::{self, Damaged, Place};
 use super::link::Deadline;
 use super::scripts;
+use crate::hint::Filter;
 
 /// How many keys one script call looks at: some milliseconds, and as many as Lua can spread on its stack.
 const ROWS: usize = 4000;
@@ -18,31 +19,6 @@ const MAX_ROWS: usize = 20_000;
 const MAX_EXPIRED: usize = 4000;
 /// How many names the register is asked for at once.
 const NAMES: usize = 1000;
-
-/// What a hint lets us leave out. One that cannot be read leaves nothing out.
-struct Filter {
-    pattern: Option<Pattern>,
-    metadata: Option<metadata::Filter>,
-}
-
-impl Filter {
-    fn new(hint: &Hint) -> Self {
-        let pattern = hint.pattern.as_deref().and_then(|pattern| Pattern::parse(pattern).ok());
-        let metadata = hint.metadata.as_deref().and_then(|wanted| metadata::Filter::parse(wanted).ok());
-        Filter {
-            pattern: pattern.filter(|pattern| !pattern.is_range()),
-            metadata: metadata.filter(|metadata| !metadata.is_empty()),
-        }
-    }
-
-    fn key(&self, key: &str) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.matches(key))
-    }
-
-    fn state(&self, state: &State) -> bool {
-        self.metadata.as_ref().is_none_or(|wanted| wanted.matches(state.attributes.metadata.as_deref()))
-    }
-}
 
 /// A key, and what was read of its entry where that was asked for.
 type Item = (String, Option<Result<Option<State>, Damaged>>);
@@ -89,7 +65,7 @@ impl RedisStorage {
     ) -> Result<Page> {
         let Some((low, high)) = format::bounds(range) else { return Ok(Page::default()) };
         let filter = Filter::new(hint);
-        let fetched = if filter.metadata.is_some() { want.max(Projection::Attributes) } else { want };
+        let fetched = if filter.narrows_metadata() { want.max(Projection::Attributes) } else { want };
         let places = self.names.places(namespace);
         let mut walk = Walk { storage: self, places, low, high, now, want: fetched, deadline: self.deadline() };
         let limit = (limit.max(1) as usize).min(ROWS);
@@ -114,7 +90,11 @@ impl RedisStorage {
                 let state = match state {
                     None => None,
                     Some(Ok(None)) => continue,
-                    Some(Ok(Some(state))) if state.attributes.expired(now) || !filter.state(&state) => continue,
+                    Some(Ok(Some(state)))
+                        if state.attributes.expired(now) || !filter.metadata(state.attributes.metadata.as_deref()) =>
+                    {
+                        continue;
+                    }
                     Some(Ok(Some(state))) => Some(state),
                     // By its key a damaged one can be deleted.
                     Some(Err(_)) if want == Projection::Key => None,
@@ -138,7 +118,7 @@ impl RedisStorage {
                 return Ok(page);
             }
             walk.low = format!("({next}");
-            sparse = filter.pattern.is_some() && matched * 4 < count;
+            sparse = matched * 4 < count;
             rows = if matched * 2 < count { (rows * 4).clamp(256, ROWS) } else { (limit - page.items.len()).min(ROWS) };
         }
     }

@@ -11,6 +11,7 @@ use super::failure::{self, Failure};
 use super::format::{self, Damaged, Place};
 use super::link::Deadline;
 use super::{MAX_METADATA_BYTES, MAX_VALUE_BYTES, RedisStorage, scripts};
+use crate::sizes::check_size;
 
 /// How many mutations of a plain batch one script call makes at most: some milliseconds in which nobody else is served.
 const PIECE: usize = 200;
@@ -83,7 +84,7 @@ impl RedisStorage {
         let mut results: Vec<Option<Result<Outcome>>> = (0..count).map(|_| None).collect();
         let mut planned = Vec::with_capacity(count);
         for (at, mutation) in mutations.into_iter().enumerate() {
-            match (check_size(&mutation), results.get_mut(at)) {
+            match (check_size(&mutation, MAX_VALUE_BYTES, MAX_METADATA_BYTES), results.get_mut(at)) {
                 (Err(error), Some(result)) => *result = Some(Err(error)),
                 _ => {
                     let versioned = matches!(mutation.change, Change::Put { .. } | Change::Amend(_));
@@ -390,24 +391,5 @@ fn outcome(write: &Write<'_>, one: Planned, answer: Value) -> Result<Outcome> {
         }
         (Some(Value::Int(4)), _) => Err(Damaged.error(write.namespace, key)),
         _ => Err(strange()),
-    }
-}
-
-fn check_size(mutation: &Mutation) -> Result<()> {
-    let metadata = match &mutation.change {
-        Change::Put { attributes, value } => {
-            if value.len() > MAX_VALUE_BYTES {
-                return Err(Error::too_large("value", MAX_VALUE_BYTES as u64, value.len() as u64));
-            }
-            &attributes.metadata
-        }
-        Change::Amend(amendment) => &amendment.metadata,
-        Change::Extend(_) | Change::Delete | Change::Check => return Ok(()),
-    };
-    match metadata {
-        Some(metadata) if metadata.len() > MAX_METADATA_BYTES => {
-            Err(Error::too_large("metadata", MAX_METADATA_BYTES as u64, metadata.len() as u64))
-        }
-        _ => Ok(()),
     }
 }

@@ -119,8 +119,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 impl Client {
     pub(super) fn new(config: &S3Config) -> Result<Self> {
-        // Whichever was installed first serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::install();
         let place = config.place(config::environment)?;
         let certificates = match &config.tls_ca {
             None => Vec::new(),
