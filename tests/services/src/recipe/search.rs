@@ -88,8 +88,9 @@ impl Recipe for Search {
     fn processes(&self, place: &Place) -> Result<Vec<Command>> {
         let mut command = Command::new(self.jdk.program("java"));
         command.current_dir(&place.folder);
-        // A small heap, and a compiler that is soon done: it lives for minutes.
-        command.args(["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]);
+        // A heap that takes values of 16 MiB, several times over as JSON, from several callers (less is refused with 429); and a
+        // compiler that is soon done: it lives for minutes.
+        command.args(["-Xms64m", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]);
         command.arg(format!("-Djava.io.tmpdir={}", place.folder.join("tmp").display()));
         command.args(["-Xshare:auto", "-Xlog:disable", "-cp", &self.classpath, "TestNode"]);
         command.arg(&place.folder).arg(place.port(0)?.to_string()).arg(place.port(1)?.to_string());
