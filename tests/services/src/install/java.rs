@@ -1,6 +1,7 @@
 //! Search servers written in Java: their libraries by Maven, and a small program of our own that runs a node.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -82,8 +83,11 @@ pub(crate) struct JavaNode {
 impl JavaNode {
     /// Our program and its libraries, as `java -cp` takes them.
     pub(crate) fn classpath(&self, jdk: &Jdk) -> Result<String> {
-        // Compiled for the oldest Java that will do: the folder serves every one.
-        let folder = once(self.name, |folder| {
+        let source = self.source();
+        // Compiled for the oldest Java that will do: the folder serves every one. Another program has another folder.
+        let mut hasher = DefaultHasher::new();
+        source.hash(&mut hasher);
+        let folder = once(&format!("{}-{:08x}", self.name, hasher.finish() as u32), |folder| {
             let libraries = folder.join("lib");
             let pom = folder.join("pom.xml");
             write(&pom, &self.pom())?;
@@ -92,11 +96,11 @@ impl JavaNode {
             maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
             quietly(maven.arg(format!("-DoutputDirectory={}", libraries.display())))?;
 
-            let source = folder.join("TestNode.java");
-            write(&source, &self.source())?;
+            let program = folder.join("TestNode.java");
+            write(&program, &source)?;
             let mut compiler = Command::new(jdk.program("javac"));
             compiler.args(["-nowarn", "--release", &self.least_java.to_string(), "-cp"]);
-            compiler.arg(format!("{}/*", libraries.display())).arg("-d").arg(folder.join("classes")).arg(&source);
+            compiler.arg(format!("{}/*", libraries.display())).arg("-d").arg(folder.join("classes")).arg(&program);
             quietly(&mut compiler).map(drop)
         })?;
         Ok(format!("{0}/classes:{0}/lib/*", folder.display()))
@@ -170,6 +174,10 @@ public final class TestNode extends Node {
             .put("transport.type", "netty4")
             // A full disk of the machine is no reason to refuse writes of a test.
             .put("cluster.routing.allocation.disk.threshold_enabled", false)
+            // Nor are its garbage, which this collector leaves until it needs the room, and several of the largest
+            // values at a time, which are more than the usual tenth of a heap as small as this.
+            .put("indices.breaker.total.use_real_memory", false)
+            .put("indexing_pressure.memory.limit", "60%")
             .build();
         new TestNode(new Environment(settings, folder.resolve("config")), modules).start();
         Thread.currentThread().join();
