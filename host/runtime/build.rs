@@ -29,7 +29,8 @@ fn main() {
 }
 
 fn build() -> Result<(), String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Of this run: a clone elsewhere may share the target folder, and with it this program.
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("../..");
     let root = root.canonicalize().map_err(|e| format!("the workspace at {}: {e}", root.display()))?;
     for source in ["core/src", "core/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());

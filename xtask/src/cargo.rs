@@ -2,14 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use crate::Result;
 
-/// The workspace's folder.
+/// The workspace's folder: that of this run, where cargo says it. A clone elsewhere may share the target folder, and with
+/// it this program.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = own.filter(|folder| folder.ends_with("xtask"));
+        let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        own.parent().unwrap_or(Path::new(".")).to_owned()
+    });
+    &ROOT
 }
 
 /// A program, to be run in the workspace with the pinned toolchain.

@@ -69,7 +69,7 @@ pub use redb::{Durability, RedbConfig, RedbStorage};
 #[cfg(feature = "redis")]
 pub use redis::{RedisConfig, RedisDurability, RedisStorage};
 #[cfg(feature = "s3")]
-pub use s3::{S3Config, S3Storage};
+pub use s3::{ConditionalDelete, S3Config, S3Keys, S3Storage};
 
 /// What a connection string does not say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dataknobs_kv_conformance::harness::{Over, Reopener};
+use dataknobs_kv_conformance::harness::{Over, Reopener, fresh_namespace};
 use dataknobs_kv_conformance::run::{Runner, run, runtime};
 use dataknobs_kv_conformance::{Harness, Need, native};
 use dataknobs_kv_core::storage::Capabilities;
 use dataknobs_kv_core::{Error, Result, Storage};
 use dataknobs_kv_services::{Missing, SERVICES, Service};
 use dataknobs_kv_storage::OpenOptions;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::Arguments;
 
 struct Server {
     service: Service,
@@ -48,14 +48,15 @@ impl Runner for Server {
     }
     fn lacks(&self, need: Need) -> Option<&'static str> {
         match need {
-            Need::Volume if self.service.name.starts_with("s3-") => {
-                Some("100,000 objects take minutes, each a request")
-            }
+            Need::Volume => self.service.lacks_volume(),
             _ => None,
         }
     }
+    fn leaves_out(&self, topic: &str) -> Option<&'static str> {
+        self.service.leaves_out(topic)
+    }
     async fn harness(&self) -> Harness {
-        let (url, storage) = match self.apart() {
+        let (url, storage) = match self.service.apart(&self.url, &fresh_namespace()) {
             Some(url) => (url.clone(), open(&url).await),
             None => (self.url.clone(), self.storage.clone()),
         };
@@ -63,18 +64,6 @@ impl Runner for Server {
         harness.slow = true;
         harness.reopener = harness.over.clone().map(|over| reopener(url, over));
         harness
-    }
-}
-
-impl Server {
-    /// A bucket holds many stores. Each case has its own: there a cleanup of all namespaces, which takes its time, meets
-    /// no other case, and the list of namespaces is short.
-    fn apart(&self) -> Option<String> {
-        let rest = self.url.strip_prefix("s3://")?;
-        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-        // moto answers one request after the other, and looks through all its objects for a listing; and rivals for one
-        // key, which here nobody queues, hold each other up on any of them. What is asked is whether all get through.
-        Some(format!("s3://{}/{:016x}?{options}&timeout=60", path.trim_end_matches('/'), rand::random::<u64>()))
     }
 }
 
@@ -110,12 +99,6 @@ fn main() {
 
 /// One case that stands for all those over a server that is not there; whether that is a failure.
 fn all_cases(arguments: &Arguments, service: &Service, missing: Missing) -> bool {
-    let name = format!("{}::all_cases", service.name);
-    let Missing { reason, required } = missing;
-    let trial = if required {
-        Trial::test(name, move || Err(Failed::from(reason)))
-    } else {
-        Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
-    };
+    let trial = missing.trial(format!("{}::all_cases", service.name));
     libtest_mimic::run(arguments, vec![trial]).has_failed()
 }

@@ -17,13 +17,17 @@ use crate::{Case, Harness, Need, all};
 #[async_trait]
 pub trait Runner: Send + Sync + 'static {
     /// What its lines are called.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
     /// What the backend under it declares.
     fn capabilities(&self) -> Capabilities;
     /// Why it cannot give this, if it cannot.
     fn lacks(&self, need: Need) -> Option<&'static str>;
     /// For one case: a namespace that nobody used, and the clock at [`HandClock::START`](crate::HandClock::START).
     async fn harness(&self) -> Harness;
+    /// Why cases of this topic are left to other runners, if they are.
+    fn leaves_out(&self, _topic: &str) -> Option<&'static str> {
+        None
+    }
     /// Whether cases must take turns (where they share a clock).
     fn takes_turns(&self) -> bool {
         false
@@ -37,6 +41,9 @@ const SLOW_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Why the case cannot run here, if it cannot.
 fn why_not(case: &Case, runner: &dyn Runner, capabilities: &Capabilities) -> Option<String> {
+    if let Some(reason) = runner.leaves_out(case.topic) {
+        return Some(reason.to_owned());
+    }
     case.needs.iter().find_map(|need| match need.declared(capabilities) {
         Some(true) => None,
         Some(false) => Some(format!("needs {need:?}, which the backend declares not")),

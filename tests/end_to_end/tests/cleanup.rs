@@ -6,11 +6,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use dataknobs_kv::{Expiry, Item, Location, SetOptions, Store, Value};
+use dataknobs_kv::{Expiry, Item, SetOptions, Store, Value};
 use dataknobs_kv_client::{HttpOptions, HttpStore};
 use dataknobs_kv_end_to_end::binary;
 use dataknobs_kv_services::shared;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Backends, and by which option a store has its own place there.
 const BACKENDS: [(&str, &str); 2] = [("redis", "prefix"), ("postgres", "table")];
@@ -21,19 +21,10 @@ fn main() {
     let arguments = Arguments::from_args();
     let trials = BACKENDS.map(|(name, option)| {
         let title = format!("cleanup::{name}");
-        let missing = match shared(name) {
-            Err(missing) => Some(missing),
-            Ok(url) => match Location::parse(&url) {
-                Ok(_) => return Trial::test(title, move || clean(&url, option)),
-                Err(error) => {
-                    return Trial::ignorable_test(title, move || Ok(Completion::ignored_with(error.to_string())));
-                }
-            },
-        };
-        Trial::ignorable_test(title, move || match missing {
-            Some(missing) if missing.required => Err(Failed::from(missing.reason)),
-            missing => Ok(Completion::ignored_with(missing.map(|missing| missing.reason).unwrap_or_default())),
-        })
+        match shared(name) {
+            Err(missing) => missing.trial(title),
+            Ok(url) => Trial::test(title, move || clean(&url, option)),
+        }
     });
     libtest_mimic::run(&arguments, trials.into()).exit();
 }

@@ -1,4 +1,4 @@
-//! What the README shows is what happens: its console sessions run in a shell, line by line.
+//! What the README and the page of the JSON file show is what happens: their console sessions run in a shell, line by line.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -41,6 +41,10 @@ fn run(steps: &[Step], folder: &Path) -> Vec<Vec<String>> {
         script.push_str(&format!("{}\nprintf '\\n{MARK}\\n'\n", step.command));
     }
     let mut shell = Command::new("sh");
+    let release = folder.join("target/release");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(release).chain(std::env::split_paths(&path));
+    shell.env("PATH", std::env::join_paths(path).expect("a path"));
     shell.args(["-c", &script]).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::null());
     for variable in ["DATAKNOBS_KV_STORE", "DATAKNOBS_KV_NAMESPACE", "DATAKNOBS_KV_TOKEN", "DATAKNOBS_KV_CONFIG"] {
         shell.env_remove(variable);
@@ -77,9 +81,8 @@ impl Drop for Service {
     }
 }
 
-#[test]
-fn every_session_prints_what_the_readme_shows() {
-    let page = include_str!("../../../README.md");
+/// Runs the page's sessions and compares.
+fn compare(page: &str, at_least: usize) {
     let (_service, here) = Service::start();
     let folder = tempfile::tempdir().expect("a folder");
     let release = folder.path().join("target/release");
@@ -89,7 +92,7 @@ fn every_session_prints_what_the_readme_shows() {
     // No progress meter, as on a terminal.
     std::fs::write(folder.path().join(".curlrc"), "silent\nshow-error\n").expect("a file");
     let mut steps = steps(page);
-    assert!(steps.len() > 10, "the sessions are there");
+    assert!(steps.len() >= at_least, "the sessions are there");
     for step in &mut steps {
         step.command = step.command.replace("127.0.0.1:8700", &here);
     }
@@ -99,6 +102,16 @@ fn every_session_prints_what_the_readme_shows() {
         let printed: Vec<String> = printed.into_iter().map(|line| line.replace(&here, "127.0.0.1:8700")).collect();
         assert_eq!(printed, step.expected, "$ {}", step.command);
     }
+}
+
+#[test]
+fn every_session_prints_what_the_readme_shows() {
+    compare(include_str!("../../../README.md"), 11);
+}
+
+#[test]
+fn the_page_of_the_json_file_shows_what_it_prints() {
+    compare(include_str!("../../../docs/backends/json.md"), 3);
 }
 
 #[test]

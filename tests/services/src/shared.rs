@@ -44,6 +44,22 @@ impl Missing {
     }
 }
 
+#[cfg(feature = "trials")]
+impl Missing {
+    /// What becomes of a test that needs it.
+    pub fn outcome(self) -> Result<libtest_mimic::Completion, libtest_mimic::Failed> {
+        match self.required {
+            true => Err(self.reason.into()),
+            false => Ok(libtest_mimic::Completion::ignored_with(self.reason)),
+        }
+    }
+
+    /// A test that needs it.
+    pub fn trial(self, name: impl Into<String>) -> libtest_mimic::Trial {
+        libtest_mimic::Trial::ignorable_test(name, move || self.outcome())
+    }
+}
+
 impl Service {
     /// The connection string of a store on it.
     pub fn url(&self) -> Result<String, Missing> {
@@ -55,6 +71,29 @@ impl Service {
             format!("no {}: `cargo xtask test` brings it up ({} names one)", self.name, self.variable)
         });
         Err(self.missing(reason))
+    }
+
+    /// The same for a case that wants a place where others do not meet it, where a connection string can say so: a bucket
+    /// holds many stores. In one of its own a cleanup of all namespaces, which takes its time there, meets no other case,
+    /// and the list of namespaces is short.
+    pub fn apart(&self, url: &str, name: &str) -> Option<String> {
+        let rest = url.strip_prefix("s3://")?;
+        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+        // moto answers one request after the other, and looks through all its objects for a listing; and rivals for one
+        // key that nobody queues hold each other up on any store. What is asked is whether all get through.
+        Some(format!("s3://{}/{name}?{options}&timeout=60", path.trim_end_matches('/')))
+    }
+
+    /// Why the cases that need very many entries are not for it, if they are not.
+    pub fn lacks_volume(&self) -> Option<&'static str> {
+        self.name.starts_with("s3-").then_some("100,000 objects take minutes, each a request")
+    }
+
+    /// Why a case of this topic of the suite is left to the others, if it is.
+    pub fn leaves_out(&self, topic: &str) -> Option<&'static str> {
+        let names = ["children", "hostile", "keys", "listing", "namespaces", "patterns", "storage", "values"];
+        (self.name == "s3-moto" && !names.contains(&topic))
+            .then_some("moto answers one request after the other: it runs what is about keys and values, SeaweedFS all")
     }
 
     /// It cannot be used, for this reason.

@@ -150,10 +150,7 @@ impl Migrate {
             return open(target, true, token_file).await.map(Some);
         }
         let there = match &target {
-            Target::Local(config) => match config.location() {
-                Some(Location::Redb(config)) => config.path.exists(),
-                _ => false,
-            },
+            Target::Local(config) => config.location().and_then(Location::file_path).is_some_and(Path::exists),
             Target::Remote(_) => true,
         };
         match open(target, false, token_file).await {

@@ -4,7 +4,7 @@
 //! * `index`: the index and its alias; `format`: the documents in it; `store`: what all operations share
 //! * `read`: by key; `scan`: listing and counting; `sizes`: how their answers stay bounded
 //! * `write`: how a mutation becomes guarded requests; `bulk`: these requests; `seen`: what spares a read before a write
-//! * `cleanup`: removal of expired entries and of namespaces
+//! * `cleanup`: removal of expired entries and of namespaces; `diagnose`: what works and is not as it should be
 //!
 //! Both servers answer alike to all that is used here: the document APIs with `if_seq_no`, `_bulk`, `_mget`, `_refresh`,
 //! `_count`, and `composite` and `top_hits` aggregations. Scripts are not used: a server may forbid them.
@@ -13,6 +13,7 @@ mod bulk;
 mod cleanup;
 mod client;
 mod config;
+mod diagnose;
 mod failure;
 mod format;
 mod index;

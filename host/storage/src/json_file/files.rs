@@ -37,7 +37,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    fn of(path: &Path) -> Result<Self> {
+    pub(super) fn of(path: &Path) -> Result<Self> {
         let folder = folder_of(path);
         let snapshot = match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {

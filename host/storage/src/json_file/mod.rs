@@ -8,10 +8,11 @@
 //!   or another program wrote; `replay`: reading a journal
 //! * `writer`: the one thread that writes, and how waiting writes share an `fsync`; `stage`: what one group of them does;
 //!   `journal`: appending; `compact`: folding the journal into a new snapshot
-//! * `failure`: what went wrong, and where, in the core's words
+//! * `failure`: what went wrong, and where, in the core's words; `diagnose`: what works and is not as it should be
 
 mod compact;
 mod config;
+mod diagnose;
 mod failure;
 mod files;
 mod format;

@@ -14,7 +14,7 @@ use self::url::{Options, decode, invalid};
 pub use layers::Layers;
 pub use settings::Settings;
 
-use crate::{Durability, JsonFileConfig, JsonFileStorage, OpenOptions, RedbConfig, RedbStorage, memory};
+use crate::{Diagnose, Durability, JsonFileConfig, JsonFileStorage, OpenOptions, RedbConfig, RedbStorage, memory};
 #[cfg(feature = "elasticsearch")]
 use crate::{ElasticsearchConfig, ElasticsearchStorage};
 #[cfg(feature = "postgres")]
@@ -132,6 +132,16 @@ impl Location {
         all.cache = all.cache.or(layers.cache);
         all.retry = all.retry.or(layers.retry);
         Ok(if all == Layers::default() { location } else { Location::Layered(Box::new(location), all) })
+    }
+
+    /// The file that everything is kept in, where it is one.
+    pub fn file_path(&self) -> Option<&Path> {
+        match self {
+            Location::Redb(config) => Some(&config.path),
+            Location::Json(config) => Some(&config.path),
+            Location::Layered(location, _) => location.file_path(),
+            _ => None,
+        }
     }
 
     /// Whether it is reached over a network.
@@ -265,35 +275,38 @@ impl Location {
     /// A file that is refused is left as it is. Passing failures of a server are waited out for two seconds, unless its
     /// [`Layers`] say otherwise; opening itself is tried once.
     pub async fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
-        match self {
-            Location::Layered(location, layers) => {
-                Ok(layers.over(location.open_backend(options).await?, self.is_server(), options.metrics.as_ref()))
-            }
-            location => {
-                let storage = location.open_backend(options).await?;
-                Ok(Layers::default().over(storage, self.is_server(), options.metrics.as_ref()))
-            }
-        }
+        Ok(self.open_for_diagnosis(options).await?.0)
     }
 
-    async fn open_backend(&self, options: &OpenOptions) -> Result<Arc<dyn Storage>> {
+    /// As [`Location::open`], with what can tell about the backend's own settings.
+    pub async fn open_for_diagnosis(&self, options: &OpenOptions) -> Result<(Arc<dyn Storage>, Arc<dyn Diagnose>)> {
+        let none = Layers::default();
+        let (location, layers) = match self {
+            Location::Layered(location, layers) => (location.as_ref(), layers),
+            location => (location, &none),
+        };
+        let (storage, diagnose) = location.open_backend(options.create).await?;
+        Ok((layers.over(storage, location.is_server(), options.metrics.as_ref()), diagnose))
+    }
+
+    async fn open_backend(&self, create: bool) -> Result<(Arc<dyn Storage>, Arc<dyn Diagnose>)> {
+        fn both<S: Storage + Diagnose + 'static>(storage: S) -> (Arc<dyn Storage>, Arc<dyn Diagnose>) {
+            let storage = Arc::new(storage);
+            (Arc::clone(&storage) as Arc<dyn Storage>, storage)
+        }
         Ok(match self {
             Location::Layered(..) => return Err(Error::Internal("layers lie in one list".into())),
-            Location::Memory => Arc::new(memory()),
-            Location::Redb(config) => Arc::new(RedbStorage::open(config.clone(), options.create).await?),
-            Location::Json(config) => Arc::new(JsonFileStorage::open(config.clone(), options.create).await?),
+            Location::Memory => both(memory()),
+            Location::Redb(config) => both(RedbStorage::open(config.clone(), create).await?),
+            Location::Json(config) => both(JsonFileStorage::open(config.clone(), create).await?),
             #[cfg(feature = "postgres")]
-            Location::Postgres(config) => {
-                Arc::new(PostgresStorage::open(config.as_ref().clone(), options.create).await?)
-            }
+            Location::Postgres(config) => both(PostgresStorage::open(config.as_ref().clone(), create).await?),
             #[cfg(feature = "redis")]
-            Location::Redis(config) => Arc::new(RedisStorage::open(config.clone(), options.create).await?),
+            Location::Redis(config) => both(RedisStorage::open(config.clone(), create).await?),
             #[cfg(feature = "s3")]
-            Location::S3(config) => Arc::new(S3Storage::open(config.clone(), options.create).await?),
+            Location::S3(config) => both(S3Storage::open(config.clone(), create).await?),
             #[cfg(feature = "elasticsearch")]
-            Location::Elasticsearch(config) => {
-                Arc::new(ElasticsearchStorage::open(config.clone(), options.create).await?)
-            }
+            Location::Elasticsearch(config) => both(ElasticsearchStorage::open(config.clone(), create).await?),
         })
     }
 }

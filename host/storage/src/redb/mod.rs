@@ -5,7 +5,7 @@
 //! * `reader`, `scan`: reads, each in one snapshot
 //! * `writer`: the one thread that writes, and how waiting writes share a commit; `apply`: what one write does in a
 //!   transaction; `cleanup`: removal of expired entries and of namespaces
-//! * `failure`: redb's errors in the core's words
+//! * `failure`: redb's errors in the core's words; `diagnose`: settings under which entries may be lost
 //!
 //! **Where code runs.** Writes run on the writer's thread. A read of single keys runs right where it is called: its pages
 //! are nearly always in redb's cache, so it takes microseconds, less than handing it to another thread and back would;
@@ -15,6 +15,7 @@
 mod apply;
 mod cleanup;
 mod config;
+mod diagnose;
 mod failure;
 mod file;
 mod format;

@@ -283,6 +283,11 @@ impl Client {
         Ok((listing, date))
     }
 
+    /// What the store says of the bucket itself: its `versioning=`, its `lifecycle=`.
+    pub(super) async fn about(&self, what: &str, deadline: Instant) -> Result<Bytes, Failure> {
+        Ok(self.repeat(&self.request(Method::GET, "", what), deadline).await?.body)
+    }
+
     fn request(&self, method: Method, object: &str, query: &str) -> Request {
         let mut url = String::with_capacity(self.bucket_url.len() + object.len() + query.len() + 16);
         url.push_str(&self.bucket_url);

@@ -6,6 +6,7 @@
 //! * `probe`: what the store can be trusted with, and opening
 //! * `names`: object names; `format`: what is in an object
 //! * `read`, `write`, `scan`, `cleanup`: what each says; `seen`: what spares a write its look
+//! * `diagnose`: what works and is not as it should be
 //!
 //! The version of an entry is its object's ETag, which is one of its kind because every body begins with a fresh nonce.
 
@@ -13,6 +14,7 @@ mod cleanup;
 mod client;
 mod config;
 mod credentials;
+mod diagnose;
 mod failure;
 mod format;
 mod names;

@@ -55,7 +55,7 @@ struct RawObject {
 
 #[derive(Deserialize)]
 struct RawFolder {
-    #[serde(rename = "Prefix")]
+    #[serde(rename = "Prefix", default)]
     prefix: String,
 }
 
@@ -100,6 +100,70 @@ pub(super) fn listing(body: &[u8]) -> Result<Listing> {
 pub(super) fn error(body: &[u8]) -> Option<Told> {
     let raw: RawError = read(body).ok()?;
     Some(Told { code: raw.code, message: raw.message, region: raw.region })
+}
+
+/// Whether a bucket keeps what was overwritten or deleted.
+pub(super) fn keeps_versions(body: &[u8]) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Raw {
+        #[serde(rename = "Status", default)]
+        status: String,
+    }
+    Ok(read::<Raw>(body)?.status == "Enabled")
+}
+
+/// A rule by which a bucket deletes current objects.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Removal {
+    pub(super) id: String,
+    /// What the names of those objects begin with.
+    pub(super) prefix: String,
+}
+
+/// The rules that delete, of all that a bucket has.
+pub(super) fn removals(body: &[u8]) -> Result<Vec<Removal>> {
+    #[derive(Deserialize)]
+    struct Raw {
+        #[serde(rename = "Rule", default)]
+        rules: Vec<RawRule>,
+    }
+    #[derive(Deserialize)]
+    struct RawRule {
+        #[serde(rename = "ID", default)]
+        id: String,
+        #[serde(rename = "Status", default)]
+        status: String,
+        #[serde(rename = "Prefix", default)]
+        prefix: String,
+        #[serde(rename = "Filter")]
+        filter: Option<RawFilter>,
+        #[serde(rename = "Expiration")]
+        expiration: Option<RawExpiration>,
+    }
+    #[derive(Deserialize)]
+    struct RawFilter {
+        #[serde(rename = "Prefix", default)]
+        prefix: String,
+        #[serde(rename = "And")]
+        and: Option<RawFolder>,
+    }
+    #[derive(Deserialize)]
+    struct RawExpiration {
+        #[serde(rename = "Days")]
+        days: Option<u64>,
+        #[serde(rename = "Date")]
+        date: Option<String>,
+    }
+    let rules = read::<Raw>(body)?.rules.into_iter();
+    let deletes = |rule: &RawRule| {
+        let expiration = rule.expiration.as_ref();
+        rule.status == "Enabled" && expiration.is_some_and(|when| when.days.is_some() || when.date.is_some())
+    };
+    let removal = |rule: RawRule| {
+        let filter = rule.filter.map(|filter| filter.and.map_or(filter.prefix, |and| and.prefix));
+        Removal { id: rule.id, prefix: filter.filter(|prefix| !prefix.is_empty()).unwrap_or(rule.prefix) }
+    };
+    Ok(rules.filter(deletes).map(removal).collect())
 }
 
 /// The body of a request that deletes all of these.
@@ -189,5 +253,28 @@ mod tests {
         assert_eq!(deletion_error(answer).unwrap().unwrap().code, "AccessDenied");
         assert!(deletion_error(b"<DeleteResult/>").unwrap().is_none());
         assert!(deletion_error(b"nonsense").is_err());
+    }
+
+    #[test]
+    fn what_is_said_of_a_bucket() {
+        assert!(
+            keeps_versions(b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>").unwrap()
+        );
+        assert!(
+            !keeps_versions(b"<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>").unwrap()
+        );
+        assert!(!keeps_versions(b"<VersioningConfiguration/>").unwrap());
+        let body = b"<LifecycleConfiguration>
+<Rule><ID>a</ID><Filter><Prefix>tmp/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>3</Days></Expiration></Rule>
+<Rule><ID>b</ID><Prefix>old/</Prefix><Status>Enabled</Status><Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration></Rule>
+<Rule><ID>c</ID><Filter><And><Prefix>x/</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter><Status>Enabled</Status>
+<Expiration><Days>1</Days></Expiration></Rule>
+<Rule><ID>off</ID><Filter/><Status>Disabled</Status><Expiration><Days>1</Days></Expiration></Rule>
+<Rule><ID>old versions</ID><Filter/><Status>Enabled</Status><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays>
+</NoncurrentVersionExpiration><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration></Rule>
+</LifecycleConfiguration>";
+        let removals = removals(body).unwrap();
+        let removals: Vec<_> = removals.iter().map(|rule| (rule.id.as_str(), rule.prefix.as_str())).collect();
+        assert_eq!(removals, [("a", "tmp/"), ("b", "old/"), ("c", "x/")]);
     }
 }

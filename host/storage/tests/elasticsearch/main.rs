@@ -14,8 +14,8 @@ use common::{NS, With, amend, attributes, delete, get, keys, must_write, put, va
 use dataknobs_kv_core::storage::{Change, Hint, Mutation, Outcome, Range};
 use dataknobs_kv_core::{Error, Projection, State, Storage};
 use dataknobs_kv_services::{Kind, Server, shared};
-use dataknobs_kv_storage::{ElasticsearchConfig, ElasticsearchStorage};
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use dataknobs_kv_storage::{ElasticsearchConfig, ElasticsearchStorage, Location, OpenOptions, Severity};
+use libtest_mimic::{Arguments, Failed, Trial};
 use relay::{Fault, Relay};
 use serde_json::{Value as Json, json};
 
@@ -352,6 +352,42 @@ async fn large_values(place: Place) {
     );
 }
 
+/// Random operations beside the reference storage.
+async fn answers_as_the_reference_does(place: Place) {
+    common::against_memory::compare(&move || {
+        let url = place.url();
+        Box::pin(async move { Box::new(open(&url).await) as Box<dyn Storage> })
+    })
+    .await;
+}
+
+/// Settings that cost entries are told.
+async fn diagnosis(place: Place) {
+    let told = async || {
+        let location = Location::parse(&place.url()).unwrap();
+        let (_storage, more) = location.open_for_diagnosis(&OpenOptions::default()).await.unwrap();
+        more.diagnose().await.into_iter().map(|finding| (finding.severity, finding.what)).collect::<Vec<_>>()
+    };
+    let settings = format!("/{}/_settings", place.index);
+    place.open().await;
+    place.ask("PUT", &settings, json!({"index": {"number_of_replicas": 1}})).await;
+    let findings = told().await;
+    assert!(
+        matches!(&findings[..], [(Severity::Note, what)] if what.starts_with("there is one server")),
+        "{findings:?}"
+    );
+    place.ask("PUT", &settings, json!({"index": {"number_of_replicas": 0, "translog": {"durability": "async"}}})).await;
+    let findings = told().await;
+    assert!(
+        matches!(&findings[..], [(Severity::Warning, disk), (Severity::Warning, copies)]
+            if disk.contains("translog.durability is async") && copies.contains("no replica")),
+        "{findings:?}"
+    );
+    place.ask("PUT", &settings, json!({"index": {"blocks": {"write": true}}})).await;
+    let findings = told().await;
+    assert!(findings.iter().any(|(_, what)| what.contains("somebody blocked them")), "{findings:?}");
+}
+
 /// What the page shows is what curl prints.
 async fn transcript(place: Place) {
     let storage = place.open().await;
@@ -437,6 +473,8 @@ fn main() {
         ("requests_that_are_too_large", |place| Box::pin(requests_that_are_too_large(place))),
         ("damaged_documents", |place| Box::pin(damaged_documents(place))),
         ("large_values", |place| Box::pin(large_values(place))),
+        ("answers_as_the_reference_does", |place| Box::pin(answers_as_the_reference_does(place))),
+        ("diagnosis", |place| Box::pin(diagnosis(place))),
         ("transcript", |place| Box::pin(transcript(place))),
     ];
     let mut trials = Vec::new();
@@ -445,17 +483,14 @@ fn main() {
             let named = format!("{service}::{name}");
             trials.push(match shared(service) {
                 Ok(url) => Trial::test(named, move || run(&url, name, *case)),
-                Err(missing) if missing.required => Trial::test(named, move || Err(Failed::from(missing.reason))),
-                Err(missing) => Trial::ignorable_test(named, move || Ok(Completion::ignored_with(missing.reason))),
+                Err(missing) => missing.trial(named),
             });
         }
     }
     // A JVM more is dear: so this one comes where there are servers at all.
     trials.push(match shared("elasticsearch") {
         Ok(_) => Trial::test("elasticsearch::killed_and_paused", a_server_of_its_own),
-        Err(missing) => Trial::ignorable_test("elasticsearch::killed_and_paused", move || {
-            Ok(Completion::ignored_with(missing.reason))
-        }),
+        Err(missing) => missing.trial("elasticsearch::killed_and_paused"),
     });
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -4,12 +4,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod diagnosis;
 mod errors;
 mod faults;
 mod lost;
 mod manual;
 mod plans;
 mod proxy;
+mod reference;
 mod rivals;
 mod rounds;
 mod schema;
@@ -20,7 +22,7 @@ use std::time::Duration;
 
 use dataknobs_kv_conformance::run::runtime;
 use dataknobs_kv_core::{Result, Storage};
-use dataknobs_kv_services::{Kind, Missing, Server, shared};
+use dataknobs_kv_services::{Kind, Server, shared};
 use dataknobs_kv_storage::{Location, PostgresConfig, PostgresStorage};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -110,7 +112,17 @@ pub(crate) use tests;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let tests = [schema::TESTS, rounds::TESTS, plans::TESTS, rivals::TESTS, lost::TESTS, errors::TESTS, manual::TESTS];
+    let tests = [
+        schema::TESTS,
+        rounds::TESTS,
+        plans::TESTS,
+        rivals::TESTS,
+        lost::TESTS,
+        errors::TESTS,
+        manual::TESTS,
+        diagnosis::TESTS,
+        reference::TESTS,
+    ];
     let runtime = runtime();
     let mut trials = Vec::new();
     for (name, test) in tests.into_iter().flatten() {
@@ -118,7 +130,7 @@ fn main() {
         trials.push(Trial::ignorable_test(name.trim_start_matches("postgres::"), move || {
             let url = match shared("postgres") {
                 Ok(url) => url,
-                Err(missing) => return absent(missing),
+                Err(missing) => return missing.outcome(),
             };
             let place = Arc::new(Place::new(&url));
             let outcome = runtime.block_on(attempt(test(place.clone())));
@@ -138,17 +150,10 @@ fn main() {
                 Some(reason) => Ok(Completion::ignored_with(reason)),
                 None => Ok(Completion::Completed),
             },
-            Err(missing) => absent(missing),
+            Err(missing) => missing.outcome(),
         }));
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn absent(missing: Missing) -> std::result::Result<Completion, Failed> {
-    match missing.required {
-        true => Err(missing.reason.into()),
-        false => Ok(Completion::ignored_with(missing.reason)),
-    }
 }
 
 async fn attempt<T>(test: LocalBoxFuture<'static, T>) -> std::result::Result<T, Failed> {

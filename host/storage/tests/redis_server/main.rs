@@ -7,12 +7,13 @@
 //! * `faults`: servers that are killed or stand still, connections that break
 //! * `cluster`: slots that move, nodes that die
 //! * `rivals`: several stores on one key
-//! * `tls`
+//! * `tls`; `diagnosis`: what is told of its settings
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod cluster;
+mod diagnosis;
 mod faults;
 mod layout;
 mod lost;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 use dataknobs_kv_core::storage::{Mutation, Outcome};
 use dataknobs_kv_core::{Projection, Result, Storage};
-use dataknobs_kv_services::{Kind, Missing, Server};
+use dataknobs_kv_services::{Kind, Server};
 use dataknobs_kv_storage::OpenOptions;
 use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -65,7 +66,7 @@ cases! {
         faults::killed_while_writing, faults::restarted_between_calls, faults::standing_still, faults::cut_off,
         faults::answers_that_are_lost, faults::answers_that_are_found_again,
         rivals::increments, rivals::batches_in_pieces,
-        tls::encrypted, transcript::is_true;
+        tls::encrypted, transcript::is_true, diagnosis::of_settings;
     Valkey:
         layout::hashes_and_indexes, layout::answers_as_the_reference_does, rounds::one_request_each,
         refusals::memory_is_full, lost::expired_by_redis, faults::killed_while_writing;
@@ -86,8 +87,7 @@ fn run(kind: Kind, case: Case) -> Result<Completion, Failed> {
             runtime.block_on(case(Bed { server }));
             Ok(Completion::Completed)
         }
-        Err(Missing { reason, required: true }) => Err(reason.into()),
-        Err(Missing { reason, .. }) => Ok(Completion::ignored_with(reason)),
+        Err(missing) => missing.outcome(),
     }
 }
 

@@ -5,22 +5,25 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod damage;
+mod diagnosis;
 mod faults;
 mod marks;
+mod reference;
 mod refusals;
 mod relay;
 mod requests;
+mod transcript;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use dataknobs_kv_conformance::run::runtime;
 use dataknobs_kv_core::Result;
-use dataknobs_kv_services::{Missing, shared};
+use dataknobs_kv_services::shared;
 use dataknobs_kv_storage::{Location, S3Config, S3Storage};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use relay::Relay;
 
@@ -79,6 +82,9 @@ const TESTS: &[(&str, Test)] = tests! {
     faults: a_lost_answer_of_a_put_is_found_out a_lost_answer_of_a_delete_is_unknown nothing_heard_is_unknown slow_down_is_waited_for;
     damage: of_objects of_the_store;
     refusals: of_buckets_and_keys of_what_cannot_be_done;
+    diagnosis: of_settings of_buckets_that_forget;
+    transcript: is_true;
+    reference: answers_as_the_reference_does;
 };
 
 fn main() {
@@ -91,10 +97,7 @@ fn main() {
             let name = format!("{service}::{name}");
             trials.push(match url {
                 Ok(url) => Trial::test(name, move || run(test(Place::new(&url, service)))),
-                Err(Missing { reason, required: true }) => Trial::test(name, move || Err(Failed::from(reason))),
-                Err(Missing { reason, .. }) => {
-                    Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason)))
-                }
+                Err(missing) => missing.trial(name),
             });
         }
     }

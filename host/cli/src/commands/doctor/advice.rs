@@ -52,8 +52,10 @@ pub(super) fn advice(backend: Backend, error: &Error) -> &'static str {
             }
         }
         Error::Unavailable(_) => unreachable_backend(backend, &names),
-        Error::InvalidArgument(_) if names(&["does not exist", "there is no", "no such", "not found", "missing"]) => {
-            absent(backend)
+        Error::InvalidArgument(_)
+            if names(&["does not exist", "there is no", "no such", "not found", "missing", "holds no store"]) =>
+        {
+            absent(backend, &names)
         }
         Error::InvalidArgument(_) if names(&["another program", "another shape", "foreign"]) => {
             "name another place: what is there belongs to something else and was left as it is"
@@ -129,12 +131,13 @@ fn unreachable_backend(backend: Backend, names: &dyn Fn(&[&str]) -> bool) -> &'s
     }
 }
 
-fn absent(backend: Backend) -> &'static str {
+fn absent(backend: Backend, names: &dyn Fn(&[&str]) -> bool) -> &'static str {
     match backend {
         Backend::File => "check the path; if it is right, any command that writes creates the file",
-        Backend::Postgres => {
-            "create the database (`createdb`), or correct its name; tables are created by the first use"
-        }
+        Backend::Postgres if names(&["table"]) => "any command that writes creates the table; or correct its name",
+        Backend::Postgres if names(&["schema"]) => "create the schema (`CREATE SCHEMA`), or correct its name",
+        Backend::Postgres => "create the database (`createdb`), or correct its name",
+        Backend::S3 if names(&["holds no store"]) => "any command that writes makes the store; or correct the prefix",
         Backend::S3 => "create the bucket, or correct its name and region",
         Backend::Elasticsearch => "any command that writes creates the index; or correct its name",
         Backend::Redis => "any command that writes makes the store; or correct prefix and database number",
@@ -152,6 +155,9 @@ mod tests {
             (Backend::Postgres, Error::AccessDenied("password authentication failed".into()), "psql"),
             (Backend::Postgres, Error::AccessDenied("permission denied for table kv".into()), "GRANT"),
             (Backend::Postgres, Error::InvalidArgument("database \"x\" does not exist".into()), "createdb"),
+            (Backend::Postgres, Error::InvalidArgument("there is no table public.kv".into()), "creates the table"),
+            (Backend::Postgres, Error::InvalidArgument("there is no schema `a`".into()), "CREATE SCHEMA"),
+            (Backend::S3, Error::InvalidArgument("the bucket `b` holds no store".into()), "makes the store"),
             (Backend::Redis, Error::AccessDenied("NOAUTH Authentication required.".into()), "redis://"),
             (Backend::Redis, Error::Unavailable("OOM command not allowed".into()), "full"),
             (Backend::S3, Error::InvalidArgument("the bucket does not exist".into()), "bucket"),

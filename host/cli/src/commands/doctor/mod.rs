@@ -68,7 +68,7 @@ async fn open(global: &Global, target: Target) -> Result<Opened, Failure> {
                 return Ok((KvStore::open_with(config.create(false)).await?, None));
             };
             let (storage, more) = location.open_for_diagnosis(&OpenOptions::default().create(false)).await?;
-            Ok((KvStore::open_with(Config::from_storage(storage)).await?, more))
+            Ok((KvStore::open_with(Config::from_storage(storage)).await?, Some(more)))
         }
         Target::Remote(url) => {
             let token = open::token(global.token_file.as_deref())?;
