@@ -1,4 +1,8 @@
 //! Connection strings taken apart: `SCHEME://USER:PASSWORD@HOST:PORT,HOST:PORT/PATH?OPTIONS`.
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "redis", feature = "s3", feature = "elasticsearch")),
+    allow(dead_code, reason = "each adapter of a server takes what it needs")
+)]
 
 use std::fmt;
 
