@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod against_memory;
+pub mod tls;
 
 use std::path::Path;
 

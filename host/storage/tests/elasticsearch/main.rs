@@ -361,6 +361,26 @@ async fn answers_as_the_reference_does(place: Place) {
     .await;
 }
 
+/// TLS, with an authority of one's own.
+async fn encrypted(place: Place) {
+    let Some(certificates) = common::tls::Certificates::make() else {
+        println!("without openssl there are no certificates");
+        return;
+    };
+    let port = certificates.in_front_of(place.port).await;
+    let ca = certificates.path("ca.pem");
+    let url = |scheme: &str, host: &str| format!("{scheme}://{host}:{port}/{}?timeout=20", place.index);
+    let trusted = format!("{}&ca_cert={}", url("elasticsearch+https", "localhost"), ca.display());
+    let storage = open(&trusted).await;
+    must_write(&storage, put("a", &vec![7; 1 << 20])).await;
+    assert_eq!(value(&storage, "a").await.unwrap().len(), 1 << 20);
+    // Nobody trusts that authority; the certificate is not for this name; no TLS is spoken in the clear.
+    let elsewhere = format!("{}&ca_cert={}", url("elasticsearch+https", "127.0.0.2"), ca.display());
+    for url in [url("elasticsearch+https", "localhost"), elsewhere, url("elasticsearch", "localhost")] {
+        assert_eq!(code(try_open(&url, true).await), "unavailable", "{url}");
+    }
+}
+
 /// Settings that cost entries are told.
 async fn diagnosis(place: Place) {
     let told = async || {
@@ -474,6 +494,7 @@ fn main() {
         ("damaged_documents", |place| Box::pin(damaged_documents(place))),
         ("large_values", |place| Box::pin(large_values(place))),
         ("answers_as_the_reference_does", |place| Box::pin(answers_as_the_reference_does(place))),
+        ("encrypted", |place| Box::pin(encrypted(place))),
         ("diagnosis", |place| Box::pin(diagnosis(place))),
         ("transcript", |place| Box::pin(transcript(place))),
     ];

@@ -1,53 +1,15 @@
 //! The same, encrypted.
 
-use std::process::Command;
-
+use crate::common::tls::Certificates;
 use crate::common::*;
 use crate::{Bed, code};
 
 pub(crate) async fn encrypted(bed: Bed) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let openssl = |words: &[&str]| Command::new("openssl").args(words).output().is_ok_and(|out| out.status.success());
-    let made = openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &path("ca.key")])
-        && openssl(&[
-            "req",
-            "-x509",
-            "-new",
-            "-key",
-            &path("ca.key"),
-            "-days",
-            "2",
-            "-subj",
-            "/CN=test",
-            "-out",
-            &path("ca.pem"),
-        ])
-        && openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &path("key.pem")])
-        && openssl(&["req", "-new", "-key", &path("key.pem"), "-subj", "/CN=localhost", "-out", &path("request.pem")]);
-    std::fs::write(path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
-    let made = made
-        && openssl(&[
-            "x509",
-            "-req",
-            "-in",
-            &path("request.pem"),
-            "-CA",
-            &path("ca.pem"),
-            "-CAkey",
-            &path("ca.key"),
-            "-days",
-            "2",
-            "-CAcreateserial",
-            "-extfile",
-            &path("names"),
-            "-out",
-            &path("cert.pem"),
-        ]);
-    if !made {
+    let Some(certificates) = Certificates::make() else {
         println!("without openssl there are no certificates");
         return;
-    }
+    };
+    let path = |name: &str| certificates.path(name).to_str().unwrap().to_owned();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut raw = bed.raw().await;
     let (port_text, certificate, key, ca) = (port.to_string(), path("cert.pem"), path("key.pem"), path("ca.pem"));

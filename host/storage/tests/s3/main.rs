@@ -6,6 +6,7 @@
 mod common;
 mod damage;
 mod diagnosis;
+mod encryption;
 mod faults;
 mod marks;
 mod reference;
@@ -83,6 +84,7 @@ const TESTS: &[(&str, Test)] = tests! {
     damage: of_objects of_the_store;
     refusals: of_buckets_and_keys of_what_cannot_be_done;
     diagnosis: of_settings of_buckets_that_forget;
+    encryption: by_an_authority_of_ones_own;
     transcript: is_true;
     reference: answers_as_the_reference_does;
 };
