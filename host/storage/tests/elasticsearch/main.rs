@@ -214,6 +214,9 @@ async fn refused_at_opening(place: Place) {
     assert!(error.code() == "access-denied" && !error.to_string().contains("hunter2"), "{error}");
     assert_eq!(code(try_open(&url, true).await), "access-denied");
     must_write(&open(&with("me:secret")).await, put("k", b"v")).await;
+    relay.demand("authorization: apikey vnvhq2zhoa==");
+    assert_eq!(code(try_open(&with("me:secret"), true).await), "access-denied");
+    must_write(&open(&format!("{url}?api_key=VnVhQ2ZHOA%3D%3D")).await, put("k", b"v")).await;
 }
 
 async fn openers_at_once(place: Place) {
