@@ -2,6 +2,7 @@
 //!
 //! Machines are noisy: rivals are measured in turn, round by round, and medians and their ratios are what counts.
 
+mod adapters;
 mod component;
 mod http;
 mod import;
@@ -37,6 +38,7 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
     ("import", import::measure),
     ("migrate", migrate::measure),
     ("http", http::measure),
+    ("adapters", adapters::measure),
 ];
 
 fn main() -> ExitCode {
