@@ -25,7 +25,7 @@
 //! How a call travels, from the caller to the storage and back:
 //!
 //! * [`ComponentStore`]: counts the bytes of the request, and sets the call's deadline
-//! * `queue`: who reads, changes and writes one key waits for its turn
+//! * `queue`: who reads, changes and writes one key waits for its turn; `tally`: increments that wait are made as one
 //! * `pool`: an instance for the call, in which nothing else runs; kept after a clean call, else thrown away
 //! * `engine`: the guest runs on a fiber, its memory and its computing time bounded
 //! * `link`: its imports are the adapter's futures; while they wait the fiber sleeps and the thread does other work
@@ -44,6 +44,7 @@ mod link;
 mod pool;
 mod queue;
 mod store;
+mod tally;
 
 use std::{fmt, sync::Arc};
 

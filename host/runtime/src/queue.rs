@@ -11,6 +11,8 @@ use std::{
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::tally::Tally;
+
 const SHARDS: usize = 16;
 
 /// A turn is taken per namespace and key. What no caller uses or waits for is not kept.
@@ -24,6 +26,7 @@ struct Turn {
     lock: Arc<AsyncMutex<()>>,
     /// How many hold it or wait for it.
     callers: usize,
+    tally: Tally,
 }
 
 impl KeyQueue {
@@ -32,16 +35,20 @@ impl KeyQueue {
     }
 
     /// A place for this caller; who asks for the turn first has it first.
-    pub(crate) fn join(&self, namespace: &str, key: &str) -> Place<'_> {
+    pub(crate) fn join(self: &Arc<Self>, namespace: &str, key: &str) -> Place {
         // Names that the core would accept hold no control characters, so no two of them meet here.
         let name = format!("{namespace}\0{key}").into_boxed_str();
         let shard = (self.hasher.hash_one(&name) as usize) % SHARDS;
         let mut turns = self.shard(shard);
-        let turn = turns.entry(name.clone()).or_insert_with(|| Turn { lock: Arc::default(), callers: 0 });
+        let turn = turns.entry(name.clone()).or_insert_with(|| Turn {
+            lock: Arc::default(),
+            callers: 0,
+            tally: Tally::default(),
+        });
         turn.callers += 1;
         let lock = Arc::clone(&turn.lock);
         drop(turns);
-        Place { queue: self, shard, name, lock: Some(lock), turn: None }
+        Place { queue: Arc::clone(self), shard, name, lock: Some(lock), turn: None }
     }
 
     fn shard(&self, index: usize) -> MutexGuard<'_, HashMap<Box<str>, Turn>> {
@@ -56,19 +63,28 @@ impl KeyQueue {
 }
 
 /// A place in the queue; left when dropped.
-pub(crate) struct Place<'a> {
-    queue: &'a KeyQueue,
+pub(crate) struct Place {
+    queue: Arc<KeyQueue>,
     shard: usize,
     name: Box<str>,
     lock: Option<Arc<AsyncMutex<()>>>,
     turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl Place<'_> {
+impl Place {
     /// Takes the turn if nobody else has it or waits for it.
     pub(crate) fn try_turn(&mut self) -> bool {
         self.turn = self.lock.clone().and_then(|lock| lock.try_lock_owned().ok());
         self.turn.is_some()
+    }
+
+    /// Works with the increments that wait at this key.
+    pub(crate) fn tally<T>(&self, work: impl FnOnce(&mut Tally) -> T) -> T {
+        match self.queue.shard(self.shard).get_mut(&self.name) {
+            Some(turn) => work(&mut turn.tally),
+            // It is there as long as a place in it is.
+            None => work(&mut Tally::default()),
+        }
     }
 
     /// Waits for the turn.
@@ -79,7 +95,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.turn = None;
         self.lock = None;
@@ -97,14 +113,14 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    async fn wait(mut place: Place<'_>, order: &Mutex<Vec<u32>>, name: u32) {
+    async fn wait(mut place: Place, order: &Mutex<Vec<u32>>, name: u32) {
         place.turn().await;
         order.lock().unwrap().push(name);
     }
 
     #[tokio::test]
     async fn one_at_a_time_in_order_and_nothing_is_left() {
-        let queue = KeyQueue::new();
+        let queue = Arc::new(KeyQueue::new());
         let mut first = queue.join("n", "k");
         assert!(first.try_turn());
         let mut second = queue.join("n", "k");
@@ -125,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_keys_and_namespaces_do_not_wait() {
-        let queue = KeyQueue::new();
+        let queue = Arc::new(KeyQueue::new());
         let mut places = [queue.join("a", "b"), queue.join("a", "c"), queue.join("b", "b")];
         assert!(places.iter_mut().all(Place::try_turn));
         drop(places);
@@ -134,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_holds_nobody_up() {
-        let queue = KeyQueue::new();
+        let queue = Arc::new(KeyQueue::new());
         let mut first = queue.join("n", "k");
         assert!(first.try_turn());
         let mut second = queue.join("n", "k");

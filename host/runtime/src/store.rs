@@ -17,6 +17,7 @@ use crate::{
     deadline::Deadline,
     pool::{Lease, Link, Pool},
     queue::{KeyQueue, Place},
+    tally::{Together, unanswered},
 };
 
 /// The component over one storage: a [`Store`]. Made by [`Runtime::store`](crate::Runtime::store), cheap to clone.
@@ -31,7 +32,7 @@ struct Shared {
     pool: Arc<Pool>,
     link: Link,
     /// Calls that read, change and write one key.
-    queue: KeyQueue,
+    queue: Arc<KeyQueue>,
 }
 
 impl Drop for Shared {
@@ -45,7 +46,7 @@ struct Call<'a> {
     lease: Lease<'a>,
     deadline: Deadline,
     /// Left last: the next for this key comes when the instance is free again.
-    _turn: Option<Place<'a>>,
+    _turn: Option<Place>,
 }
 
 macro_rules! run {
@@ -60,7 +61,7 @@ macro_rules! run {
 impl ComponentStore {
     pub(crate) fn new(pool: Arc<Pool>, storage: Arc<dyn Storage>, clock: Arc<dyn Clock>) -> Self {
         let link = Link { owner: pool.new_owner(), storage, clock };
-        ComponentStore { shared: Arc::new(Shared { pool, link, queue: KeyQueue::new() }) }
+        ComponentStore { shared: Arc::new(Shared { pool, link, queue: Arc::new(KeyQueue::new()) }) }
     }
 
     /// Admits a call that carries so many bytes.
@@ -79,6 +80,71 @@ impl ComponentStore {
         }
         let lease = self.shared.pool.lease(&self.shared.link, &mut deadline).await?;
         Ok(Call { lease, deadline, _turn: Some(place) })
+    }
+
+    /// Adds a whole number, together with those that wait for the same.
+    async fn count(&self, namespace: &str, key: &str, delta: i64) -> Result<Counted> {
+        let mut deadline = self.deadline(namespace.len() + key.len())?;
+        let mut place = self.shared.queue.join(namespace, key);
+        if place.try_turn() {
+            return self.count_alone(namespace, key, delta, deadline, &place).await;
+        }
+        let mut ticket = place.tally(|tally| tally.add(delta));
+        let waited = self.shared.pool.wait(&mut deadline, async {
+            tokio::select! {
+                biased;
+                answer = &mut ticket.answer => Some(answer),
+                () = place.turn() => None,
+            }
+        });
+        match waited.await {
+            Ok(Some(answer)) => return answer.unwrap_or_else(|_| Err(unanswered())),
+            Ok(None) => {}
+            Err(error) => {
+                let withdrawn = place.tally(|tally| tally.withdraw(&ticket));
+                let mut answer = || ticket.answer.try_recv().unwrap_or_else(|_| Err(unanswered()));
+                return if withdrawn { Err(error) } else { answer() };
+            }
+        }
+        let together = place.tally(|tally| tally.take(&ticket));
+        match together.waiting.len() {
+            // Another took it along, and answers before anyone has the turn again.
+            0 => {}
+            1 => return self.count_alone(namespace, key, delta, deadline, &place).await,
+            // It goes on where one of its callers goes away.
+            _ => drop(tokio::spawn(self.clone().count_together(namespace.to_owned(), key.to_owned(), together, place))),
+        }
+        deadline.within(ticket.answer).await.ok().and_then(|answer| answer.ok()).unwrap_or_else(|| Err(unanswered()))
+    }
+
+    async fn count_alone(
+        &self,
+        namespace: &str,
+        key: &str,
+        delta: i64,
+        mut deadline: Deadline,
+        place: &Place,
+    ) -> Result<Counted> {
+        let lease = self.shared.pool.lease(&self.shared.link, &mut deadline).await?;
+        let call = Call { lease, deadline, _turn: None };
+        let (delta, expiry) = (Numeric::Integer(delta).into(), Expiry::Unspecified.into());
+        let result = run!(call, call_increment(namespace, key, delta, expiry)).and_then(convert::counted);
+        place.tally(|tally| tally.counted(&result));
+        result
+    }
+
+    async fn count_together(self, namespace: String, key: String, together: Together, place: Place) {
+        let deadline = || Deadline::after(self.shared.pool.config.call_time);
+        match self.count_alone(&namespace, &key, together.sum, deadline(), &place).await {
+            // Perhaps not for all of them.
+            Err(Error::Overflow(_)) => {
+                for waiting in together.waiting {
+                    let result = self.count_alone(&namespace, &key, waiting.delta(), deadline(), &place).await;
+                    waiting.tell(result);
+                }
+            }
+            result => together.answer(result),
+        }
     }
 
     fn deadline(&self, bytes: usize) -> Result<Deadline> {
@@ -175,6 +241,9 @@ impl Store for ComponentStore {
     }
 
     async fn increment(&self, namespace: &str, key: &str, delta: Numeric, expiry: Expiry) -> Result<Counted> {
+        if let (Numeric::Integer(delta), Expiry::Unspecified) = (delta, expiry) {
+            return self.count(namespace, key, delta).await;
+        }
         let call = self.call_in_turn(namespace, key, namespace.len() + key.len()).await?;
         convert::counted(run!(call, call_increment(namespace, key, delta.into(), expiry.into()))?)
     }

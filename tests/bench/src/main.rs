@@ -38,14 +38,21 @@ const MEASUREMENTS: &[(&str, Measure)] = &[
     ("import", import::measure),
     ("migrate", migrate::measure),
     ("http", http::measure),
-    ("adapters", adapters::measure),
+    ("postgres", adapters::postgres),
+    ("redis", adapters::redis),
+    ("s3", adapters::s3),
+    ("elasticsearch", adapters::elasticsearch),
 ];
+
+/// Names of several.
+const GROUPS: &[(&str, &[&str])] = &[("adapters", &["postgres", "redis", "s3", "elasticsearch"])];
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match names.first().map(String::as_str) {
         // This program again, as a process of its own.
         Some("child-in-flight") => in_flight::child(&names[1..]),
+        Some("child-hot-key") => adapters::child(&names[1..]),
         Some("child-empty-service") => http::empty_service(),
         _ => run(&names),
     };
@@ -59,7 +66,10 @@ fn main() -> ExitCode {
 }
 
 fn run(names: &[String]) -> Result {
-    if let Some(unknown) = names.iter().find(|name| !MEASUREMENTS.iter().any(|(known, _)| known == name)) {
+    let of = |name: &str| GROUPS.iter().find(|(group, _)| *group == name).map(|(_, members)| *members);
+    let names: Vec<&str> =
+        names.iter().flat_map(|name| of(name).map_or_else(|| vec![name.as_str()], <[&str]>::to_vec)).collect();
+    if let Some(unknown) = names.iter().find(|name| !MEASUREMENTS.iter().any(|(known, _)| known == *name)) {
         let known: Vec<_> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
         return Err(format!("no measurement `{unknown}`; there are {}", known.join(", ")).into());
     }
@@ -68,7 +78,7 @@ fn run(names: &[String]) -> Result {
     }
     let mut sections = Vec::new();
     for (name, measure) in MEASUREMENTS {
-        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+        if names.is_empty() || names.contains(name) {
             eprintln!("bench: {name}");
             let section = measure()?;
             println!("{section}");

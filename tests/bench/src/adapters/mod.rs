@@ -1,154 +1,234 @@
-//! Each adapter against its backend's bare driver, on a real server.
+//! Each adapter, and the whole store over it, beside its backend's bare driver on a real server.
 //!
-//! * this file: the contest between the two, and its table
-//! * one file for each adapter: what the two do
-//!
-//! Both do the same at the same time of day: rounds take turns, each begins with the other one, and the ratio is the median
-//! of the rounds' ratios, which a machine that is slow for a minute does not bend.
+//! * this file: which backends there are, and the table of each
+//! * `contest`: rivals that do the same in turn, and who is how fast
+//! * `work`: what is done, by the storage and by the store
+//! * `hot_key`: one key that callers in two processes count up
+//! * one file for each backend: the bare driver doing the same
 
+mod contest;
+mod elasticsearch;
+mod hot_key;
 mod postgres;
+mod redis;
+mod s3;
+mod work;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
+use async_trait::async_trait;
+use dataknobs_kv_core::{Storage, Store};
+use dataknobs_kv_runtime::{Runtime, RuntimeConfig, SystemClock};
 use dataknobs_kv_services::{Kind, Server, shared};
-use tokio::runtime::Runtime;
+use dataknobs_kv_storage::OpenOptions;
 
 use crate::Result;
-use crate::measure::median;
-use crate::report::{Goal, Section, digits};
+use crate::report::Section;
+use contest::ROUNDS;
 
-const ROUNDS: usize = 7;
+pub(crate) use hot_key::child;
+
+/// The namespace of single reads and writes.
+const NS: &str = "bench";
+/// The namespace with many keys.
+const MANY: &str = "many";
+/// How many connections each rival has.
+const POOL: usize = 32;
 /// How many callers there are at once.
-const CALLERS: [usize; 2] = [1, 32];
+const CALLERS: [usize; 2] = [1, POOL];
+const BATCH: usize = 1000;
+/// Of each value, in bytes.
+const VALUE: usize = 100;
 
-type Call = Pin<Box<dyn Future<Output = Result> + Send>>;
-
-/// What one caller does again and again: who of them, and the how manieth time.
-pub(crate) type Work = Arc<dyn Fn(usize, usize) -> Call + Send + Sync>;
-
-/// Two that do the same.
-pub(crate) struct Contest {
-    /// What they do.
-    what: &'static str,
-    /// The driver alone, and through the adapter.
-    bare: Work,
-    ours: Work,
-    /// How many callers.
-    callers: usize,
-    /// Calls in a round, of all callers together.
-    calls: usize,
-    /// The least ratio of the rates that is aimed at.
-    goal: Option<(&'static str, f64)>,
+/// The driver alone, doing the least that comes to the same.
+#[async_trait]
+trait Bare: Send + Sync {
+    /// Reads an entry, with all that is kept of it; whether its value has its length.
+    async fn get(&self, caller: usize, key: &str) -> Result<bool>;
+    /// Writes an entry with all that is kept of it, whatever is there.
+    async fn set(&self, caller: usize, key: &str, value: &[u8]) -> Result;
+    /// The same and an entry in one index, together.
+    async fn set_indexed(&self, _caller: usize, _key: &str, _value: &[u8]) -> Result {
+        Err("not of this backend".into())
+    }
+    /// Writes many, the best way there is.
+    async fn set_many(&self, caller: usize, keys: &[String], value: &[u8]) -> Result;
+    /// Writes many, all or none.
+    async fn set_all(&self, _caller: usize, _keys: &[String], _value: &[u8]) -> Result {
+        Err("not of this backend".into())
+    }
+    /// The next keys, and their entries; how many.
+    async fn page(&self, _caller: usize, _after: &str, _values: bool) -> Result<usize> {
+        Err("not of this backend".into())
+    }
+    /// The backend's own increment.
+    async fn increment(&self, caller: usize, key: &str) -> Result;
+    /// What the counter stands at.
+    async fn counted(&self, key: &str) -> Result<u64>;
 }
 
-/// Makes work of an asynchronous closure over something shared.
-pub(crate) fn work<S, F>(shared: &Arc<S>, call: impl Fn(Arc<S>, usize, usize) -> F + Send + Sync + 'static) -> Work
-where
-    S: Send + Sync + 'static,
-    F: Future<Output = Result> + Send + 'static,
-{
-    let shared = shared.clone();
-    Arc::new(move |caller, turn| Box::pin(call(shared.clone(), caller, turn)))
+type Fill = fn(String, Arc<dyn Storage>) -> Made<()>;
+
+/// A backend that is measured.
+struct Backend {
+    name: &'static str,
+    title: &'static str,
+    kind: Kind,
+    /// What is added to the connection string of a store: a place of its own, and the size of the pool.
+    options: fn(&str) -> String,
+    /// Empties the place, on a server that has held an earlier measurement.
+    empty: fn(String) -> Made<()>,
+    bare: fn(String) -> Made<Arc<dyn Bare>>,
+    /// Fills the namespace with many keys, where pages are measured.
+    fill: Option<Fill>,
+    /// The program's name and version, and what the driver is.
+    about: fn(String) -> Made<String>,
+    musts: Musts,
 }
 
-type Contests = Pin<Box<dyn Future<Output = Result<Vec<Contest>>>>>;
+type Made<T> = std::pin::Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// By the name of the service: what is measured on it, given the connection string of a store.
-const ADAPTERS: &[(&str, Kind, fn(String) -> Contests)] =
-    &[("postgres", Kind::Postgres, |url| Box::pin(postgres::contests(url)))];
+/// The least ratios of the rates that are aimed at.
+struct Musts {
+    get: f64,
+    set: f64,
+    set_indexed: Option<f64>,
+    set_many: f64,
+    increment: f64,
+}
 
-pub(crate) fn measure() -> Result<Section> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut section = Section {
-        title: "Adapters beside their drivers",
-        method: format!(
-            "The same work by the bare driver and through the adapter, on one server on this machine with its durable \
-             settings,\nby 1 caller and by 32. Calls a second; medians of {ROUNDS} rounds in turn."
-        ),
-        columns: vec!["", "callers", "driver", "adapter", "ratio"],
-        rows: Vec::new(),
-        goals: Vec::new(),
+const BACKENDS: [Backend; 4] = [
+    Backend {
+        name: "postgres",
+        title: "PostgreSQL beside its driver",
+        kind: Kind::Postgres,
+        options: |url| with_options(url, &format!("table=bench_adapters&pool_size={POOL}")),
+        empty: |url| Box::pin(postgres::empty(url)),
+        bare: |url| Box::pin(postgres::bare(url)),
+        fill: Some(|url, _| Box::pin(postgres::fill(url))),
+        about: |url| Box::pin(postgres::about(url)),
+        musts: Musts { get: 0.85, set: 0.85, set_indexed: None, set_many: 0.8, increment: 0.5 },
+    },
+    Backend {
+        name: "redis",
+        title: "Redis beside its driver",
+        kind: Kind::Redis,
+        options: |url| with_options(url, "prefix=bench"),
+        empty: |url| Box::pin(redis::empty(url)),
+        bare: |url| Box::pin(redis::bare(url)),
+        fill: Some(|_, storage| Box::pin(redis::fill(storage))),
+        about: |url| Box::pin(redis::about(url)),
+        musts: Musts { get: 0.85, set: 0.45, set_indexed: Some(0.85), set_many: 0.8, increment: 0.5 },
+    },
+    Backend {
+        name: "s3",
+        title: "S3 beside a bare client",
+        kind: Kind::S3Seaweedfs,
+        options: |url| url.replacen("/store?", &format!("/bench-{:08x}?", rand::random::<u32>()), 1),
+        empty: |_| Box::pin(async { Ok(()) }),
+        bare: |url| Box::pin(s3::bare(url)),
+        fill: None,
+        about: |url| Box::pin(s3::about(url)),
+        musts: Musts { get: 0.9, set: 0.9, set_indexed: None, set_many: 0.8, increment: 0.5 },
+    },
+    Backend {
+        name: "elasticsearch",
+        title: "Elasticsearch beside a bare client",
+        kind: Kind::Elasticsearch,
+        options: |url| url.replacen("/kv?", "/bench_adapters?", 1),
+        empty: |url| Box::pin(elasticsearch::empty(url)),
+        bare: |url| Box::pin(elasticsearch::bare(url)),
+        fill: None,
+        about: |url| Box::pin(elasticsearch::about(url)),
+        musts: Musts { get: 0.9, set: 0.9, set_indexed: None, set_many: 0.8, increment: 0.5 },
+    },
+];
+
+fn with_options(url: &str, options: &str) -> String {
+    format!("{url}{}{options}", if url.contains('?') { '&' } else { '?' })
+}
+
+fn backend(name: &str) -> Result<&'static Backend> {
+    const { &BACKENDS }.iter().find(|backend| backend.name == name).ok_or_else(|| format!("no backend {name}").into())
+}
+
+/// An HTTP client without a proxy.
+fn http_client() -> Result<reqwest::Client> {
+    // One that an adapter has installed serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?)
+}
+
+/// Ours: the storage as a connection string opens it, and the store over it.
+struct Ours {
+    storage: Arc<dyn Storage>,
+    store: Arc<dyn Store>,
+}
+
+impl Ours {
+    async fn open(url: &str, runtime: &Runtime) -> Result<Self> {
+        let storage = dataknobs_kv_storage::open(url, &OpenOptions::default()).await?;
+        let store = Arc::new(runtime.store(Arc::clone(&storage), Arc::new(SystemClock)));
+        Ok(Ours { storage, store })
+    }
+}
+
+pub(crate) fn postgres() -> Result<Section> {
+    measure("postgres")
+}
+
+pub(crate) fn redis() -> Result<Section> {
+    measure("redis")
+}
+
+pub(crate) fn s3() -> Result<Section> {
+    measure("s3")
+}
+
+pub(crate) fn elasticsearch() -> Result<Section> {
+    measure("elasticsearch")
+}
+
+fn measure(name: &str) -> Result<Section> {
+    let backend = backend(name)?;
+    // One that is up already, or one for now.
+    let mut own = None;
+    let url = match shared(backend.kind.name()) {
+        Ok(url) => url,
+        Err(_) => {
+            let server = Server::start(backend.kind).map_err(|missing| missing.reason)?;
+            own.insert(server).url().to_owned()
+        }
     };
-    for (name, kind, contests) in ADAPTERS {
-        // One that is up already, or one for now.
-        let mut own = None;
-        let url = match shared(name) {
-            Ok(url) => url,
-            Err(_) => match Server::start(*kind) {
-                Ok(server) => own.insert(server).url().to_owned(),
-                Err(missing) => {
-                    eprintln!("bench: {name}: not measured: {}", missing.reason);
-                    continue;
-                }
-            },
-        };
-        for contest in runtime.block_on(contests(url))? {
+    let url = (backend.options)(&url);
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut rows = Vec::new();
+    let about = tokio.block_on((backend.about)(url.clone()))?;
+    tokio.block_on((backend.empty)(url.clone()))?;
+    {
+        let runtime = Runtime::new(RuntimeConfig::default())?;
+        let ours = tokio.block_on(Ours::open(&url, &runtime))?;
+        let bare = tokio.block_on((backend.bare)(url.clone()))?;
+        tokio.block_on(work::prepare(backend, &url, &ours, &bare))?;
+        for contest in work::contests(backend, &url, &runtime, &ours, &bare)? {
             eprintln!("bench: {name}: {}, {} at once", contest.what, contest.callers);
-            let outcome = runtime_rounds(&runtime, &contest)?;
-            section.rows.push(vec![
-                format!("{name}: {}", contest.what),
-                contest.callers.to_string(),
-                digits(outcome.bare),
-                digits(outcome.ours),
-                digits(outcome.ratio),
-            ]);
-            if let Some((aim, limit)) = contest.goal {
-                section.goals.push(Goal { aim, measured: Some(outcome.ratio), limit, at_least: true });
-            }
+            rows.push(contest.run(&tokio)?);
         }
-        drop(own);
     }
-    Ok(section)
-}
-
-/// Calls a second, and the median of the rounds' ratios.
-struct Outcome {
-    bare: f64,
-    ours: f64,
-    ratio: f64,
-}
-
-fn runtime_rounds(runtime: &Runtime, contest: &Contest) -> Result<Outcome> {
-    // One to warm up: connections are opened and statements prepared.
-    for work in [&contest.bare, &contest.ours] {
-        runtime.block_on(round(work, contest.callers, contest.callers * 8))?;
-    }
-    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for at in 0..ROUNDS {
-        let mut rate = |work: &Work| runtime.block_on(round(work, contest.callers, contest.calls));
-        let (b, o);
-        if at % 2 == 0 {
-            b = rate(&contest.bare)?;
-            o = rate(&contest.ours)?;
-        } else {
-            o = rate(&contest.ours)?;
-            b = rate(&contest.bare)?;
-        }
-        bare.push(b);
-        ours.push(o);
-        ratios.push(o / b);
-    }
-    Ok(Outcome { bare: median(&bare), ours: median(&ours), ratio: median(&ratios) })
-}
-
-/// All callers at once, each one call after the other: calls a second.
-async fn round(work: &Work, callers: usize, calls: usize) -> Result<f64> {
-    let each = (calls / callers).max(1);
-    let began = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for caller in 0..callers {
-        let work = work.clone();
-        tasks.spawn(async move {
-            for turn in 0..each {
-                work(caller, turn).await?;
-            }
-            Result::Ok(())
-        });
-    }
-    for result in tasks.join_all().await {
-        result?;
-    }
-    Ok((each * callers) as f64 / began.elapsed().as_secs_f64())
+    // What held its connections is gone by now.
+    eprintln!("bench: {name}: a hot key");
+    rows.push(hot_key::run(backend, &url, &tokio)?);
+    drop(own);
+    Ok(Section {
+        title: backend.title,
+        method: format!(
+            "{about}\n\nThe same work by the driver alone, through the adapter, and through the whole store (the component \
+             over the adapter), on one\nserver on this machine with its durable settings and {POOL} connections for each rival, by 1 \
+             caller and by {POOL}: calls per second\nunless milliseconds are named; medians of {ROUNDS} rounds in turn, \
+             and of the rounds' ratios."
+        ),
+        columns: vec!["", "callers", "driver", "adapter", "store", "adapter : driver", "store : driver", "must", ""],
+        rows,
+        goals: Vec::new(),
+    })
 }
