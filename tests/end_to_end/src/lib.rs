@@ -1,8 +1,10 @@
 //! The suite over every runner, and the product as its users meet it.
 
 mod binary;
+mod service;
 
 pub use binary::{binary, cache};
+pub use service::ServiceProcess;
 
 /// The Rust that the README shows is compiled and run.
 #[cfg(doctest)]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/anishathalye/porcupine"
@@ -16,6 +17,7 @@ type record struct {
 	Value    string `json:"value"`
 	Expected string `json:"expected"`
 	Delta    int64  `json:"delta"`
+	Expires  int64  `json:"expires"`
 	Call     int64  `json:"call"`
 	Return   *int64 `json:"return"`
 	Outcome  string `json:"outcome"`
@@ -29,6 +31,10 @@ type entry struct {
 	there   bool
 	value   string
 	version string
+	// When it expires; 0 for never.
+	expires int64
+	// Whether that has happened.
+	over bool
 }
 
 var absent = entry{}
@@ -39,9 +45,9 @@ var outcomes = map[string][]string{
 	"set":       {"ok"},
 	"create":    {"ok", "conflict"},
 	"cas":       {"ok", "conflict"},
+	"swap":      {"ok", "conflict"},
 	"increment": {"ok"},
 	"delete":    {"ok", "absent", "conflict"},
-	"expire":    {"ok"},
 }
 
 // check says what is wrong with a record by itself.
@@ -50,14 +56,14 @@ func (r record) check() error {
 	if !known {
 		return fmt.Errorf("no operation %q", r.Op)
 	}
-	if r.Outcome == "unknown" && r.Op != "get" && r.Op != "expire" {
+	if r.Outcome == "unknown" && r.Op != "get" {
 		return nil
 	}
-	if r.Return != nil && *r.Return < r.Call {
-		return fmt.Errorf("it returned before it was called")
-	}
-	if r.Return == nil && r.Op != "expire" {
+	if r.Return == nil {
 		return fmt.Errorf("it has an outcome and did not return")
+	}
+	if *r.Return < r.Call {
+		return fmt.Errorf("it returned before it was called")
 	}
 	for _, outcome := range allowed {
 		if r.Outcome == outcome {
@@ -67,20 +73,78 @@ func (r record) check() error {
 	return fmt.Errorf("%s cannot end in %q", r.Op, r.Outcome)
 }
 
-// model is the meaning of one key.
-var model = porcupine.Model{
-	Init: func() interface{} { return absent },
-	Step: func(state, input, _ interface{}) (bool, interface{}) {
-		return step(state.(entry), input.(record))
-	},
-	DescribeOperation: func(input, _ interface{}) string { return describe(input.(record)) },
-	DescribeState: func(state interface{}) string {
-		now := state.(entry)
-		if !now.there {
-			return "absent"
+// expiry is the operation by which what this write has written is over, at the earliest at its instant and at the latest
+// when both that instant and the write are past. A write that was never answered may have come after its own end.
+func (r record) expiry(slack int64) (porcupine.Operation, bool) {
+	if r.Expires == 0 {
+		return porcupine.Operation{}, false
+	}
+	end := int64(math.MaxInt64)
+	if r.Outcome != "unknown" {
+		end = r.Expires
+		if end < *r.Return {
+			end = *r.Return
 		}
-		return fmt.Sprintf("%q (%s)", now.value, now.version)
-	},
+		end += slack
+	}
+	from := r.Expires - slack
+	input := record{Client: clockClient, Key: r.Key, Op: "expire", Outcome: "ok", Expires: r.Expires, Call: from}
+	return porcupine.Operation{ClientId: clockClient, Input: input, Call: from, Return: end}, true
+}
+
+// clockClient is who lets entries expire.
+const clockClient = -1
+
+// model is the meaning of one key, where the instants of clients and servers differ by no more than slack.
+func model(slack int64) porcupine.Model {
+	model := porcupine.NondeterministicModel{
+		Init: func() []interface{} { return []interface{}{absent} },
+		Step: func(state, input, _ interface{}) []interface{} {
+			return steps(state.(entry), input.(record), slack)
+		},
+		DescribeOperation: func(input, _ interface{}) string { return describe(input.(record)) },
+		DescribeState: func(state interface{}) string {
+			now := state.(entry)
+			if !now.there {
+				return "absent"
+			}
+			text := fmt.Sprintf("%q (%s)", now.value, now.version)
+			if now.over {
+				text += ", expired"
+			}
+			return text
+		},
+	}
+	return model.ToModel()
+}
+
+// steps gives all states that the record can lead to from this one; none where it cannot happen.
+//
+// What has expired is gone. But each call reads the clock once and judges by that: one that began before the end, and was
+// held up, may still find the entry, and writes where it is.
+func steps(now entry, r record, slack int64) []interface{} {
+	if r.Op == "expire" {
+		if now.there && now.expires == r.Expires {
+			now.over = true
+		}
+		return []interface{}{now}
+	}
+	var next []interface{}
+	if !now.there || now.over {
+		if possible, after := step(absent, r); possible {
+			if after == absent {
+				// Nothing was written: who is held up may still find it.
+				after = now
+			}
+			next = append(next, after)
+		}
+	}
+	if now.there && (now.expires == 0 || r.Call <= now.expires+slack) {
+		if possible, after := step(now, r); possible {
+			next = append(next, after)
+		}
+	}
+	return next
 }
 
 // step says whether the record can happen in this state, and what comes of it. An outcome that is unknown allows
@@ -94,19 +158,24 @@ func step(now entry, r record) (bool, entry) {
 		}
 		return now.seen(r.Seen, r.Version)
 	case "set":
-		return true, entry{true, r.Value, r.Version}
+		return write(now, r, true)
 	case "create":
 		return write(now, r, !now.there)
 	case "cas":
 		return write(now, r, now.is(r.Expected))
+	case "swap":
+		return write(now, r, now.value == r.Expected)
 	case "increment":
 		count, err := now.count()
 		if err != nil {
 			// What is no number stays: the service refuses, and a client that was told of success was told wrong.
 			return !told, now
 		}
-		count += r.Delta
-		next := entry{true, strconv.FormatInt(count, 10), r.Version}
+		next := now
+		if !now.there || r.Expires != 0 {
+			next = entry{expires: r.Expires}
+		}
+		next.there, next.value, next.version = true, strconv.FormatInt(count+r.Delta, 10), r.Version
 		return !told || r.Seen == next.value, next
 	case "delete":
 		switch {
@@ -117,11 +186,6 @@ func step(now entry, r record) (bool, entry) {
 		default:
 			return !told || r.Outcome == "ok", absent
 		}
-	case "expire":
-		if now.there && (r.Version != "" && now.version == r.Version || r.Version == "" && now.value == r.Value) {
-			return true, absent
-		}
-		return true, now
 	}
 	return false, now
 }
@@ -129,7 +193,7 @@ func step(now entry, r record) (bool, entry) {
 // write is a set under a condition.
 func write(now entry, r record, holds bool) (bool, entry) {
 	if holds {
-		return r.Outcome != "conflict", entry{true, r.Value, r.Version}
+		return r.Outcome != "conflict", entry{there: true, value: r.Value, version: r.Version, expires: r.Expires}
 	}
 	return r.Outcome != "ok", now
 }
@@ -165,12 +229,15 @@ func describe(r record) string {
 	switch r.Op {
 	case "set", "create":
 		asked += fmt.Sprintf("(%q)", r.Value)
-	case "cas":
+	case "cas", "swap":
 		asked += fmt.Sprintf("(%s → %q)", r.Expected, r.Value)
 	case "increment":
 		asked += fmt.Sprintf("(%d)", r.Delta)
 	case "delete":
 		asked += "(" + r.Expected + ")"
+	}
+	if r.Expires != 0 {
+		asked += fmt.Sprintf(" until %d", r.Expires)
 	}
 	told := r.Outcome
 	if r.Seen != "" {

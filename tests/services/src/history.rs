@@ -4,13 +4,14 @@
 //! says what is told of each operation.
 //!
 //! ```no_run
-//! use dataknobs_kv_services::history::{Action, Checker, History, Outcome, Verdict, now};
+//! use dataknobs_kv_services::history::{Action, Asked, Checker, History, Outcome, Verdict, now};
 //!
 //! let folder = std::env::temp_dir();
 //! let history = History::create(&folder.join("history.jsonl"))?;
 //! let call = now();
 //! // … set, and then, with what it answered:
-//! history.record(0, "key", Action::Set { value: "1" }, call, Outcome::Wrote { version: "v1" })?;
+//! let asked = Asked { client: 0, key: "key", action: Action::Set { value: "1" }, expires: None, call };
+//! history.record(asked, Outcome::Wrote { version: "v1" })?;
 //! drop(history);
 //! let checked = Checker::build().expect("Go").check(&[folder.join("history.jsonl")])?;
 //! assert_eq!(checked.verdict, Verdict::Linearizable, "{}", checked.report);
@@ -25,6 +26,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::install::{client, once, quietly};
 use crate::{Missing, Result};
@@ -51,6 +53,13 @@ pub enum Action<'a> {
         /// What is written.
         value: &'a str,
     },
+    /// A write if the entry has this value.
+    Swap {
+        /// The value; none: if there is no entry.
+        expected: Option<&'a str>,
+        /// What is written.
+        value: &'a str,
+    },
     /// So much more; of what is absent, from 0.
     Increment {
         /// How much.
@@ -63,6 +72,21 @@ pub enum Action<'a> {
     },
 }
 
+/// An operation as a client asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// Who. Each client does one thing at a time.
+    pub client: u32,
+    /// Of which entry.
+    pub key: &'a str,
+    /// What.
+    pub action: Action<'a>,
+    /// When what is written expires, as [`now`] will be then; none: never, and an increment leaves what there is.
+    pub expires: Option<u64>,
+    /// When, by [`now`].
+    pub call: u64,
+}
+
 /// What it was told. Of what was refused with nothing applied there is nothing to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
@@ -73,7 +97,7 @@ pub enum Outcome<'a> {
         /// Its version.
         version: &'a str,
     },
-    /// A set, create or CAS wrote.
+    /// A set, create, CAS or swap wrote.
     Wrote {
         /// The new version.
         version: &'a str,
@@ -109,20 +133,17 @@ impl History {
         Ok(Self { path: path.to_owned(), file: Mutex::new(BufWriter::new(file)) })
     }
 
-    /// An operation that was called at `call` and has returned now.
-    pub fn record(&self, client: u32, key: &str, action: Action<'_>, call: u64, outcome: Outcome<'_>) -> Result {
-        self.line(&line(client, key, action, call, Some(now()), outcome))
+    /// An operation that has returned now.
+    pub fn record(&self, asked: Asked<'_>, outcome: Outcome<'_>) -> Result {
+        self.line(&line(asked, now(), outcome))
     }
 
-    /// The entry of this version is over at one moment between these times; without the second, at any time after the
-    /// first, or never. Each write with a time to live brings one along.
-    pub fn expires(&self, key: &str, version: &str, from: u64, to: Option<u64>) -> Result {
-        self.line(&expire(key, "version", version, from, to))
-    }
-
-    /// The same for a write that was never answered: known by its value.
-    pub fn unanswered_expires(&self, key: &str, value: &str, from: u64) -> Result {
-        self.line(&expire(key, "value", value, from, None))
+    /// A lost race that came with the state which was in the way (none: absent by then): the operation, and a read that
+    /// happened meanwhile. It has returned now.
+    pub fn conflict(&self, asked: Asked<'_>, in_the_way: Outcome<'_>) -> Result {
+        let back = now();
+        let read = Asked { action: Action::Get, expires: None, ..asked };
+        self.line(&(line(asked, back, Outcome::Conflict) + &line(read, back, in_the_way)))
     }
 
     /// At once for whoever reads: a process that records may be killed.
@@ -133,7 +154,8 @@ impl History {
     }
 }
 
-fn line(client: u32, key: &str, action: Action<'_>, call: u64, back: Option<u64>, outcome: Outcome<'_>) -> String {
+fn line(asked: Asked<'_>, back: u64, outcome: Outcome<'_>) -> String {
+    let Asked { client, key, action, expires, call } = asked;
     let mut text = format!(r#"{{"client":{client},"key":{},"call":{call}"#, json(key));
     let mut field = |name: &str, value: &str| _ = write!(text, r#","{name}":{}"#, json(value));
     match action {
@@ -149,6 +171,11 @@ fn line(client: u32, key: &str, action: Action<'_>, call: u64, back: Option<u64>
         Action::Cas { expected, value } => {
             field("op", "cas");
             field("expected", expected);
+            field("value", value);
+        }
+        Action::Swap { expected, value } => {
+            field("op", "swap");
+            field("expected", expected.unwrap_or_default());
             field("value", value);
         }
         Action::Increment { .. } => field("op", "increment"),
@@ -180,16 +207,11 @@ fn line(client: u32, key: &str, action: Action<'_>, call: u64, back: Option<u64>
     if let Action::Increment { delta } = action {
         let _ = write!(text, r#","delta":{delta}"#);
     }
-    if let Some(back) = back {
-        let _ = write!(text, r#","return":{back}"#);
+    if let Some(expires) = expires {
+        let _ = write!(text, r#","expires":{expires}"#);
     }
+    let _ = write!(text, r#","return":{back}"#);
     text + "}\n"
-}
-
-fn expire(key: &str, name: &str, of: &str, from: u64, to: Option<u64>) -> String {
-    let end = to.map(|to| format!(r#","return":{to}"#)).unwrap_or_default();
-    let (key, of) = (json(key), json(of));
-    format!("{{\"key\":{key},\"op\":\"expire\",\"outcome\":\"ok\",\"{name}\":{of},\"call\":{from}{end}}}\n")
 }
 
 /// A JSON string.
@@ -223,6 +245,10 @@ pub fn now() -> u64 {
     };
     u64::try_from(seconds).unwrap_or(0) * 1_000_000_000 + u64::try_from(nanoseconds).unwrap_or(0)
 }
+
+/// By how much the instant of an expiry may be another by [`now`] than by a server's clock: both are clocks of this
+/// machine, looked at one after the other, and the one counts milliseconds.
+const SLACK: Duration = Duration::from_millis(5);
 
 /// The built checker.
 #[derive(Clone, Debug)]
@@ -259,7 +285,7 @@ impl Checker {
     pub fn check(&self, files: &[PathBuf]) -> Result<Checked> {
         let drawings = files.first().and_then(|file| file.parent()).ok_or("no file to check")?;
         let mut command = Command::new(&self.0);
-        command.arg("-html").arg(drawings).args(files);
+        command.arg("-slack").arg(SLACK.as_nanos().to_string()).arg("-html").arg(drawings).args(files);
         let output = command.output().map_err(|e| format!("cannot start {}: {e}", self.0.display()))?;
         let report = String::from_utf8_lossy(&output.stdout).into_owned();
         let verdict = match output.status.code() {
@@ -294,15 +320,13 @@ mod tests {
 
     #[test]
     fn lines_are_json() {
+        let action = Action::Increment { delta: -5 };
+        let asked = Asked { client: 7, key: "a\"\n\\ é", action, expires: Some(5), call: 1 };
         let outcome = Outcome::Counted { value: -3, version: "v" };
         assert_eq!(
-            line(7, "a\"\n\\ é", Action::Increment { delta: -5 }, 1, Some(2), outcome),
+            line(asked, 2, outcome),
             "{\"client\":7,\"key\":\"a\\\"\\u000a\\\\ é\",\"call\":1,\"op\":\"increment\",\"outcome\":\"ok\",\
-             \"seen\":\"-3\",\"version\":\"v\",\"delta\":-5,\"return\":2}\n"
-        );
-        assert_eq!(
-            expire("k", "version", "v", 5, None),
-            "{\"key\":\"k\",\"op\":\"expire\",\"outcome\":\"ok\",\"version\":\"v\",\"call\":5}\n"
+             \"seen\":\"-3\",\"version\":\"v\",\"delta\":-5,\"expires\":5,\"return\":2}\n"
         );
     }
 

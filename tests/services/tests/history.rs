@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use dataknobs_kv_services::history::{Action, Checker, History, Outcome, Verdict, now};
+use dataknobs_kv_services::history::{Action, Asked, Checker, History, Outcome, Verdict, now};
 use dataknobs_kv_services::{Missing, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-/// A history as lines `CALL RETURN OP OUTCOME`, and whether an order explains it.
+/// A history as lines `CALL RETURN OP OUTCOME`, times in seconds, and whether an order explains it.
 struct Example {
     name: &'static str,
     good: bool,
@@ -46,17 +46,33 @@ const EXAMPLES: &[Example] = &[
     bad("an_unanswered_write_is_not_undone", &["1 - set:a unknown", "2 3 get a@v1", "8 9 get absent"]),
     bad("an_unanswered_increment_counts_once", &["1 - increment unknown", "2 3 get 1@v1", "8 9 get 2@v2"]),
     good("an_unanswered_write_can_be_replaced_once_read", &["1 - set:a unknown", "2 3 get a@v1", "4 5 cas:v1:b v2"]),
-    good("an_entry_that_expires", &["1 2 set:a v1", "5 6 expire:v1 ok", "3 4 get a@v1", "7 8 get absent"]),
-    bad("an_entry_read_after_it_expired", &["1 2 set:a v1", "5 6 expire:v1 ok", "7 8 get a@v1"]),
-    bad("an_entry_gone_before_it_expired", &["1 2 set:a v1", "5 6 expire:v1 ok", "3 4 get absent"]),
+    good("a_swap_by_value", &["1 2 set:a v1", "3 6 swap:a:b v2", "4 7 swap:a:c conflict", "8 9 get b@v2"]),
+    bad("two_swaps_of_one_value", &["1 2 set:a v1", "3 6 swap:a:b v2", "4 7 swap:a:c v3"]),
+    bad("a_swap_of_another_value", &["1 2 set:a v1", "3 4 swap:b:c v2"]),
+    good("a_swap_of_nothing", &["1 2 swap::a v1", "3 4 swap::b conflict"]),
+    good("an_entry_that_expires", &["1 2 set:a:5 v1", "3 4 get a@v1", "6 7 get absent", "8 9 create:b v2"]),
+    bad("an_entry_read_after_it_expired", &["1 2 set:a:5 v1", "6 7 get a@v1"]),
+    bad("an_entry_replaced_after_it_expired", &["1 2 set:a:5 v1", "6 7 cas:v1:b v2"]),
+    bad("an_entry_gone_before_it_expired", &["1 2 set:a:5 v1", "3 4 get absent"]),
+    bad("a_counter_that_starts_anew_too_early", &["1 2 increment:5 1@v1", "3 4 increment 1@v2"]),
+    good("a_counter_keeps_its_end", &["1 2 increment:5 1@v1", "3 4 increment 2@v2", "6 7 increment 1@v3"]),
+    bad("a_counter_outlives_its_end", &["1 2 increment:5 1@v1", "3 4 increment 2@v2", "6 7 increment 3@v3"]),
+    good("a_call_held_up_over_the_end", &["1 2 set:a:5 v1", "4 9 get a@v1", "6 7 get absent"]),
+    good("a_write_held_up_over_the_end", &["1 2 set:a:5 v1", "4 9 cas:v1:b v2", "6 7 get absent", "10 11 get b@v2"]),
+    bad("a_renewal_without_a_writer", &["1 2 set:a:5 v1", "6 7 get absent", "8 9 get a@v1"]),
+    good("a_write_that_arrives_after_its_end", &["1 2 set:a v1", "3 9 set:b:5 v2", "6 7 get a@v1", "10 11 get absent"]),
     good(
-        "a_renewed_entry_outlives_the_old_ones_end",
-        &["1 2 set:a v1", "3 4 set:b v2", "5 6 expire:v1 ok", "7 8 get b@v2"],
+        "an_unanswered_write_that_expires",
+        &["1 2 set:a v1", "3 - set:b:5 unknown", "6 7 get a@v1", "8 9 get absent"],
     ),
-    bad(
-        "a_renewed_entry_dies_with_the_old_one",
-        &["1 2 set:a v1", "3 4 set:b v2", "5 6 expire:v1 ok", "7 8 get absent"],
+    good(
+        "an_unanswered_increment_before_the_end",
+        &["1 2 increment:5 1@v1", "4 - increment:20 unknown", "8 9 get 2@v2"],
     ),
+    good("an_unanswered_increment_after_the_end", &["1 2 increment:5 1@v1", "4 - increment unknown", "8 9 get 1@v2"]),
+    bad("an_unanswered_increment_that_renews", &["1 2 increment:5 1@v1", "4 - increment unknown", "8 9 get 2@v2"]),
+    good("a_renewed_entry_outlives_the_old_ones_end", &["1 2 set:a:5 v1", "3 4 set:b v2", "7 8 get b@v2"]),
+    bad("a_renewed_entry_dies_with_the_old_one", &["1 2 set:a:5 v1", "3 4 set:b v2", "7 8 get absent"]),
 ];
 
 fn main() {
@@ -110,17 +126,24 @@ fn judge(checker: Checker, example: &Example) -> Result<(), Failed> {
 fn json(client: usize, line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let [call, back, asked, told] = words[..] else { panic!("{line:?} is no line of a history") };
-    let mut fields = format!(r#"{{"client":{client},"key":"k","call":{call}"#);
-    let mut field = |name: &str, value: &str| fields.push_str(&format!(r#","{name}":"{value}""#));
+    let mut fields = format!(r#"{{"client":{client},"key":"k","call":{call}000000000"#);
     let mut asked = asked.split(':');
     let op = asked.next().expect("an operation");
+    if op == "increment" {
+        fields.push_str(r#","delta":1"#);
+    }
+    let mut field = |name: &str, value: &str| match name {
+        "expires" => fields.push_str(&format!(r#","expires":{value}000000000"#)),
+        _ => fields.push_str(&format!(r#","{name}":"{value}""#)),
+    };
     field("op", op);
-    for (argument, name) in asked.zip(match op {
-        "set" | "create" => ["value", ""],
-        "cas" => ["expected", "value"],
-        "delete" => ["expected", ""],
-        _ => ["version", ""],
-    }) {
+    let names: &[&str] = match op {
+        "set" | "create" => &["value", "expires"],
+        "cas" | "swap" => &["expected", "value", "expires"],
+        "delete" => &["expected"],
+        _ => &["expires"],
+    };
+    for (argument, name) in asked.zip(names) {
         field(name, argument);
     }
     match told.split_once('@') {
@@ -135,8 +158,8 @@ fn json(client: usize, line: &str) -> String {
         }
         None => field("outcome", told),
     }
-    let end = if back == "-" { String::new() } else { format!(r#","return":{back}"#) };
-    format!(r#"{fields},"delta":{}{end}}}"#, i32::from(op == "increment"))
+    let end = if back == "-" { String::new() } else { format!(r#","return":{back}000000000"#) };
+    format!("{fields}{end}}}")
 }
 
 fn recorded_by_several(checker: Checker) -> Result<(), Failed> {
@@ -144,22 +167,26 @@ fn recorded_by_several(checker: Checker) -> Result<(), Failed> {
     let files = ["one.jsonl", "other.jsonl"].map(|name| folder.0.join(name));
     let (one, other) = (History::create(&files[0])?, History::create(&files[1])?);
     let key = "a \"key\"\n";
-    one.record(0, key, Action::Create { value: "1" }, now(), Outcome::Wrote { version: "v1" })?;
-    other.record(1, key, Action::Get, now(), Outcome::Read { value: "1", version: "v1" })?;
-    other.record(1, key, Action::Create { value: "9" }, now(), Outcome::Conflict)?;
-    one.record(0, key, Action::Increment { delta: 4 }, now(), Outcome::Counted { value: 5, version: "v2" })?;
-    other.record(1, key, Action::Cas { expected: "v1", value: "x" }, now(), Outcome::Conflict)?;
-    other.record(1, key, Action::Set { value: "y" }, now(), Outcome::Unknown)?;
-    one.record(0, key, Action::Delete { expected: Some("v2") }, now(), Outcome::Deleted)?;
-    other.record(1, "other", Action::Delete { expected: None }, now(), Outcome::Absent)?;
-    one.record(0, "other", Action::Set { value: "z" }, now(), Outcome::Wrote { version: "v3" })?;
-    one.expires("other", "v3", now(), None)?;
-    other.unanswered_expires(key, "y", now())?;
+    let asked = |client, action| Asked { client, key, action, expires: None, call: now() };
+    let seen = Outcome::Read { value: "1", version: "v1" };
+    one.record(asked(0, Action::Create { value: "1" }), Outcome::Wrote { version: "v1" })?;
+    other.record(asked(1, Action::Get), seen)?;
+    other.conflict(asked(1, Action::Create { value: "9" }), seen)?;
+    one.record(asked(0, Action::Increment { delta: 4 }), Outcome::Counted { value: 5, version: "v2" })?;
+    other.record(asked(1, Action::Cas { expected: "v1", value: "x" }), Outcome::Conflict)?;
+    one.record(asked(0, Action::Swap { expected: Some("5"), value: "6" }), Outcome::Wrote { version: "v3" })?;
+    let soon = now() + 100_000_000;
+    other.record(Asked { expires: Some(soon), ..asked(1, Action::Set { value: "y" }) }, Outcome::Unknown)?;
+    one.record(asked(0, Action::Delete { expected: Some("v3") }), Outcome::Deleted)?;
+    let elsewhere = |client, action| Asked { key: "other", ..asked(client, action) };
+    other.record(elsewhere(1, Action::Delete { expected: None }), Outcome::Absent)?;
+    let written = Outcome::Wrote { version: "v4" };
+    one.record(Asked { expires: Some(soon), ..elsewhere(0, Action::Set { value: "z" }) }, written)?;
     let checked = checker.check(&files)?;
     assert_eq!(checked.verdict, Verdict::Linearizable, "{}", checked.report);
-    assert!(checked.report.contains("2 keys, 11 operations"), "{}", checked.report);
+    assert!(checked.report.contains("2 keys, 13 operations"), "{}", checked.report);
 
-    one.record(0, key, Action::Get, now(), Outcome::Read { value: "1", version: "v1" })?;
+    one.record(asked(0, Action::Get), seen)?;
     let checked = checker.check(&files)?;
     assert_eq!(checked.verdict, Verdict::NotLinearizable, "{}", checked.report);
     Ok(())
