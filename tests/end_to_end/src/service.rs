@@ -19,16 +19,13 @@ pub struct ServiceProcess {
 }
 
 impl ServiceProcess {
-    /// Starts one over this store, and waits until it listens. What it says about itself goes to a file `log` in this
-    /// folder, where several may write.
-    ///
-    /// # Panics
-    /// Where it does not start.
-    pub fn start(store: &str, folder: &Path, options: &[&str]) -> Self {
+    /// Starts one over this store, and waits until it listens; or what it said where it ended instead. What it says later
+    /// goes to a file `log` in this folder, where several may write.
+    pub fn start(store: &str, folder: &Path, options: &[&str]) -> Result<Self, String> {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
         let log = folder.join("log");
-        let (process, address) = launch(store, "127.0.0.1:0", &options, &log);
-        ServiceProcess { process, address, store: store.to_owned(), options, log }
+        let (process, address) = launch(store, "127.0.0.1:0", &options, &log)?;
+        Ok(ServiceProcess { process, address, store: store.to_owned(), options, log })
     }
 
     /// Where it listens: `http://HOST:PORT`.
@@ -44,13 +41,11 @@ impl ServiceProcess {
     }
 
     /// Starts it again at the same address, over the same store.
-    ///
-    /// # Panics
-    /// Where it does not start.
-    pub fn restart(&mut self) {
+    pub fn restart(&mut self) -> Result<(), String> {
         self.kill();
         let listen = self.address.trim_start_matches("http://").to_owned();
-        (self.process, self.address) = launch(&self.store, &listen, &self.options, &self.log);
+        (self.process, self.address) = launch(&self.store, &listen, &self.options, &self.log)?;
+        Ok(())
     }
 
     /// Lets it stand still (SIGSTOP).
@@ -72,11 +67,6 @@ impl ServiceProcess {
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process), signal).expect("the service runs");
     }
-
-    /// What it has said about itself.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
 }
 
 impl Drop for ServiceProcess {
@@ -85,7 +75,7 @@ impl Drop for ServiceProcess {
     }
 }
 
-fn launch(store: &str, listen: &str, options: &[String], log: &Path) -> (Child, String) {
+fn launch(store: &str, listen: &str, options: &[String], log: &Path) -> Result<(Child, String), String> {
     let file = File::options().create(true).append(true).open(log).expect("a file for the log");
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DATAKNOBS_KV_")) {
@@ -103,12 +93,11 @@ fn launch(store: &str, listen: &str, options: &[String], log: &Path) -> (Child, 
         .expect("the service starts");
     let mut line = String::new();
     BufReader::new(process.stdout.take().expect("its stdout")).read_line(&mut line).expect("a line");
-    match line.trim().strip_prefix("listening on ") {
-        Some(address) => (process, address.to_owned()),
-        None => {
-            let _ = process.kill();
-            let _ = process.wait();
-            panic!("the service does not start: {}", std::fs::read_to_string(log).unwrap_or_default());
-        }
+    if let Some(address) = line.trim().strip_prefix("listening on ") {
+        return Ok((process, address.to_owned()));
     }
+    let _ = process.kill();
+    let _ = process.wait();
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    Err(format!("the service does not start: {}", said.lines().last().unwrap_or_default()))
 }

@@ -8,7 +8,8 @@
 //! * A put that knows nothing tries to create first; who knows the state from before sends at once. Both are one request.
 //! * **A lost answer.** The new version is random and ours alone. So the document is read, and whoever finds that version
 //!   has written it. Where the document is in the state that the request demanded, the same request is sent again: of the
-//!   two at most one is applied. In any other state it cannot be known, and that is the answer.
+//!   two at most one is applied, since that state never comes back. In any other state it cannot be known, and that is the
+//!   answer; also where there is no document, as was demanded: it may have been made and deleted by now, and would come back.
 
 use std::time::Duration;
 
@@ -349,7 +350,7 @@ impl<'n> Item<'n> {
             return Step::Done(Ok(Outcome::Written(self.version.clone())));
         }
         if let Some((demand, why)) = &self.unanswered
-            && *demand != state
+            && (*demand == Demand::None || *demand != state)
         {
             return Step::Done(Err(Error::OutcomeUnknown(format!("{:?}: {why}", self.mutation.key))));
         }

@@ -60,9 +60,9 @@ impl Relay {
         std::mem::take(&mut self.state.lock().unwrap().seen)
     }
 
-    /// These befall the next requests that write.
+    /// These befall the next requests that write, and nothing that was left over of those before.
     pub(crate) fn then(&self, faults: &[Fault]) {
-        self.state.lock().unwrap().faults.extend(faults);
+        self.state.lock().unwrap().faults = faults.to_vec().into();
     }
 
     pub(crate) fn refuse_bodies_above(&self, bytes: usize) {

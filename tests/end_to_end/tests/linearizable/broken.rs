@@ -16,7 +16,6 @@ use dataknobs_kv_service::{Service, ServiceConfig};
 use dataknobs_kv_services::history::{Checker, Verdict};
 use libtest_mimic::Failed;
 
-use crate::faults::wait;
 use crate::workload::Workload;
 
 /// What is wrong with it, each time once in so many calls.
@@ -168,7 +167,7 @@ pub(crate) fn check(defect: Defect, checker: &Checker) -> Result<(), Failed> {
     let addresses = runtime.block_on(async { Ok::<_, Error>([serve().await?, serve().await?]) })?;
     let workload = Workload::start(&[&addresses[0], &addresses[1]], folder.path());
     for _ in 0..3 {
-        wait(400);
+        workload.answered(1000);
         workload.next_phase();
     }
     let (tally, verdict, report) = workload.finish(checker)?;

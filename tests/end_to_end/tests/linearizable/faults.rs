@@ -1,6 +1,6 @@
 //! What goes wrong meanwhile, one thing after the other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dataknobs_kv_end_to_end::ServiceProcess;
 use dataknobs_kv_services::{Direction, Kind, Proxy, Server, Toxic};
@@ -37,6 +37,9 @@ pub(crate) enum Fault {
     /// A service stands still.
     ServicePaused,
 }
+
+/// How long a service may take to come back once its backend does.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Fault {
     /// Those of a server.
@@ -107,7 +110,7 @@ impl Fault {
                 let service = bed.services.first_mut().ok_or("no service")?;
                 service.kill();
                 wait(100);
-                service.restart();
+                patiently(|| service.restart())?;
             }
             Fault::ServicePaused => {
                 let service = bed.services.first().ok_or("no service")?;
@@ -122,4 +125,16 @@ impl Fault {
 
 pub(crate) fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// Again and again, as whoever supervises services does: the backend may be slow, and they wait for it no longer than
+/// they were told.
+pub(crate) fn patiently<T>(mut start: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let began = Instant::now();
+    loop {
+        match start() {
+            Err(_) if began.elapsed() < PATIENCE => wait(100),
+            started => return started,
+        }
+    }
 }

@@ -28,7 +28,7 @@ use dataknobs_kv_services::{Kind, Missing, Proxy, SERVICES, Server, Service};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::broken::Defect;
-use crate::faults::{Bed, Fault, wait};
+use crate::faults::{Bed, Fault, patiently, wait};
 use crate::tally::Tally;
 use crate::workload::{CLIENTS, Workload};
 
@@ -98,20 +98,20 @@ fn local(name: &str, store: &str, faults: &[Fault]) -> Result<(), Trouble> {
     let checker = Checker::build()?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let store = store.replace("{}", &folder.path().display().to_string());
-    let services = vec![service(&store, folder.path())];
+    let services = vec![service(&store, folder.path())?];
     let bed = Bed { services, timeout: 0.0, proxy: None, server: None };
     run(name, bed, faults, folder, &checker).map(drop)
 }
 
-fn service(store: &str, folder: &Path) -> ServiceProcess {
-    ServiceProcess::start(store, folder, &["--cleanup-interval", "300ms"])
+fn service(store: &str, folder: &Path) -> Result<ServiceProcess, String> {
+    patiently(|| ServiceProcess::start(store, folder, &["--cleanup-interval", "300ms"]))
 }
 
 fn quiet(service: &Service) -> Result<(), Trouble> {
     let checker = Checker::build()?;
     let url = known(service, service.url()?)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let services = vec![self::service(&url, folder.path()), self::service(&url, folder.path())];
+    let services = vec![self::service(&url, folder.path())?, self::service(&url, folder.path())?];
     let bed = Bed { services, timeout: 0.0, proxy: None, server: None };
     let tally = run(service.name, bed, &[Fault::Quiet, Fault::Quiet], folder, &checker)?;
     if tally.of("outcome-unknown") + tally.of("unavailable") > 0 {
@@ -174,7 +174,7 @@ fn faults(service: &Service) -> Result<(), Trouble> {
         format!("{place}?{}", options.join("&"))
     };
     let urls = [impatient(server.url()), impatient(proxy.url())];
-    let services = urls.iter().map(|url| self::service(url, folder.path())).collect();
+    let services = urls.iter().map(|url| self::service(url, folder.path())).collect::<Result<_, _>>()?;
     let bed = Bed { services, timeout, proxy: Some(proxy), server: Some(server) };
     run(service.name, bed, &Fault::of(kind), folder, &checker).map(drop)
 }
@@ -197,7 +197,7 @@ fn run(
             wait(200);
             fault.strike(&mut bed)?;
             workload.settle();
-            wait(200);
+            workload.answered(100);
             workload.next_phase();
             *happened.entry(fault.name()).or_default() += 1;
         }

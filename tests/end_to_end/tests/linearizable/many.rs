@@ -8,22 +8,23 @@ use dataknobs_kv_conformance::harness::fresh_namespace;
 use dataknobs_kv_end_to_end::ServiceProcess;
 use futures::future::try_join_all;
 
+use crate::faults::PATIENCE;
+
 /// How many services there are at one time.
 const COUNTS: [usize; 3] = [2, 4, 8];
 /// Callers of each service.
 const CALLERS: usize = 2;
 
-/// No call is given up before this time: rivals for one key hold each other up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Each caller does each thing so many times, to the same three keys. What it did, in words.
-pub(crate) fn check(start: impl Fn() -> ServiceProcess, rounds: usize) -> Result<String, String> {
+pub(crate) fn check(start: impl Fn() -> Result<ServiceProcess, String>, rounds: usize) -> Result<String, String> {
     let mut services = Vec::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let mut done = Vec::new();
     for count in COUNTS {
-        services.resize_with(count, &start);
+        while services.len() < count {
+            services.push(start()?);
+        }
         let began = Instant::now();
         runtime.block_on(all(&services, rounds))?;
         done.push(format!(

@@ -17,6 +17,7 @@ use rand::RngExt;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
+use crate::faults::{PATIENCE, wait};
 use crate::tally::Tally;
 
 /// How many work at once, all of them with each service.
@@ -24,9 +25,6 @@ pub(crate) const CLIENTS: u32 = 8;
 
 /// The keys of a phase: entries that stay, entries that may expire, counters that stay, counters that may expire.
 const KEYS: [&str; 8] = ["entry.0", "entry.1", "brief.0", "brief.1", "counter.0", "counter.1", "spell.0", "spell.1"];
-
-/// How long a service may take to answer again once its backend does.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Clients at work.
 pub(crate) struct Workload {
@@ -44,6 +42,8 @@ struct Shared {
     /// Each has keys of its own: a history that is short is judged quickly, and what an operation that was never answered
     /// may have done is soon of no interest.
     phase: AtomicU32,
+    /// How many were answered in this phase.
+    answered: AtomicU32,
     over: AtomicBool,
 }
 
@@ -88,6 +88,7 @@ impl Workload {
             history: History::create(&folder.join("history.jsonl")).expect("a file for the history"),
             clocks: Clocks::look(),
             phase: AtomicU32::new(0),
+            answered: AtomicU32::new(0),
             over: AtomicBool::new(false),
         });
         let mut clients = JoinSet::new();
@@ -116,8 +117,17 @@ impl Workload {
         });
     }
 
+    /// Waits until so many operations of this phase were answered: on a busy machine that takes its time.
+    pub(crate) fn answered(&self, count: u32) {
+        let began = Instant::now();
+        while self.shared.answered.load(Ordering::SeqCst) < count && began.elapsed() < PATIENCE {
+            wait(10);
+        }
+    }
+
     /// Goes on with other keys.
     pub(crate) fn next_phase(&self) {
+        self.shared.answered.store(0, Ordering::SeqCst);
         self.shared.phase.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -222,9 +232,11 @@ impl Client {
                 )
             };
             let key = format!("{}.{name}", self.shared.phase.load(Ordering::SeqCst));
-            if let Err(error) = self.once(&key, store).await? {
+            match self.once(&key, store).await? {
                 // Nothing is gained by asking a dead server as often as possible.
-                tokio::time::sleep(Duration::from_millis(if passing(&error) { 20 } else { 0 })).await;
+                Err(error) if passing(&error) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(_) => {}
+                Ok(()) => _ = self.shared.answered.fetch_add(1, Ordering::SeqCst),
             }
             tokio::time::sleep(Duration::from_micros(pause)).await;
         }
