@@ -2,13 +2,11 @@
 //!
 //! `KV_TEST_REDIS=redis://… cargo test -p dataknobs-kv-end-to-end --test cleanup`
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dataknobs_kv::{Expiry, Item, SetOptions, Store, Value};
 use dataknobs_kv_client::{HttpOptions, HttpStore};
-use dataknobs_kv_end_to_end::binary;
+use dataknobs_kv_end_to_end::ServiceProcess;
 use dataknobs_kv_services::shared;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -29,52 +27,23 @@ fn main() {
     libtest_mimic::run(&arguments, trials.into()).exit();
 }
 
-/// A service's process, ended with the test.
-struct Service {
-    process: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(url: &str) -> Self {
-        let mut process = Command::new(binary())
-            .args(["serve", "--listen", "127.0.0.1:0", "--cleanup-interval", "200ms", "--store", url])
-            .env_remove("DATAKNOBS_KV_TOKEN")
-            .env_remove("DATAKNOBS_KV_CONFIG")
-            .env("DATAKNOBS_KV_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the service starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("its stdout")).read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("no address: {line:?}"));
-        Service { address: address.to_owned(), process }
-    }
-
-    /// A number of its metrics.
-    async fn count(&self, name: &str) -> u64 {
-        let text = reqwest::get(format!("{}/metrics", self.address)).await.expect("an answer").text().await;
-        let text = text.expect("a text");
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("dataknobs_kv_{name} ")));
-        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().expect("a number")
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// A number of a service's metrics.
+async fn count(service: &ServiceProcess, name: &str) -> u64 {
+    let text = reqwest::get(format!("{}/metrics", service.address())).await.expect("an answer").text().await;
+    let text = text.expect("a text");
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("dataknobs_kv_{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().expect("a number")
 }
 
 fn clean(url: &str, option: &str) -> Result<(), Failed> {
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}{option}=cleanup_{}", std::process::id());
-    let services: Vec<Service> = (0..SERVICES).map(|_| Service::start(&url)).collect();
+    let folder = tempfile::tempdir()?;
+    let start = |_| ServiceProcess::start(&url, folder.path(), &["--cleanup-interval", "200ms"]);
+    let services = (0..SERVICES).map(start).collect::<Result<Vec<_>, _>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let store = HttpStore::connect(&services[0].address, HttpOptions::default()).expect("an address");
+        let store = HttpStore::connect(services[0].address(), HttpOptions::default()).expect("an address");
         let item = |at: u64, expiry| Item {
             key: format!("k{at}"),
             value: Value::Integer(1),
@@ -93,7 +62,7 @@ fn clean(url: &str, option: &str) -> Result<(), Failed> {
         let removed = async || {
             let mut sum = 0;
             for service in &services {
-                sum += service.count("cleanup_removed_total").await;
+                sum += count(service, "cleanup_removed_total").await;
             }
             sum
         };
@@ -104,11 +73,11 @@ fn clean(url: &str, option: &str) -> Result<(), Failed> {
         }
         // Two rounds more find nothing.
         for service in &services {
-            let before = service.count("cleanup_rounds_total").await;
-            while service.count("cleanup_rounds_total").await < before + 2 {
+            let before = count(service, "cleanup_rounds_total").await;
+            while count(service, "cleanup_rounds_total").await < before + 2 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            assert_eq!(service.count("cleanup_failures_total").await, 0);
+            assert_eq!(count(service, "cleanup_failures_total").await, 0);
         }
         assert_eq!(removed().await, ENTRIES, "none is counted twice");
         assert!(store.get("default", &format!("k{ENTRIES}")).await.expect("read").is_some(), "what lives stays");

@@ -170,7 +170,7 @@ pub(crate) fn check(defect: Defect, checker: &Checker) -> Result<(), Failed> {
         workload.answered(1000);
         workload.next_phase();
     }
-    let (tally, verdict, report) = workload.finish(checker)?;
+    let (tally, verdict, report) = workload.finish(checker, &[])?;
     runtime.shutdown_background();
     let expected = if defect == Defect::None { Verdict::Linearizable } else { Verdict::NotLinearizable };
     println!(

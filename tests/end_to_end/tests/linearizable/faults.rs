@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dataknobs_kv_end_to_end::ServiceProcess;
+use dataknobs_kv_services::history::now;
 use dataknobs_kv_services::{Direction, Kind, Proxy, Server, Toxic};
 
 /// What services work on, and what can be done to it.
@@ -13,6 +14,8 @@ pub(crate) struct Bed {
     /// The last service speaks with the server through it, the others directly.
     pub(crate) proxy: Option<Proxy>,
     pub(crate) server: Option<Server>,
+    /// When the server was killed.
+    pub(crate) deaths: Vec<u64>,
 }
 
 /// A fault, from its beginning to its end.
@@ -67,6 +70,12 @@ impl Fault {
         }
     }
 
+    /// Whether from its beginning on connections are refused, and so an operation is unanswered only if it was under way
+    /// just then.
+    pub(crate) fn refuses_connections(self) -> bool {
+        matches!(self, Fault::ServerKilled | Fault::Cut | Fault::ServiceKilled)
+    }
+
     /// Lets it happen, and makes it good.
     pub(crate) fn strike(self, bed: &mut Bed) -> Result<(), String> {
         let server = bed.server.as_ref().ok_or("no server of our own");
@@ -76,6 +85,7 @@ impl Fault {
             Fault::ServerKilled => {
                 // A dead server refuses connections; the proxy would take them, and requests with them.
                 server?.kill();
+                bed.deaths.push(now());
                 proxy?.cut()?;
                 wait(150);
                 server?.restart()?;

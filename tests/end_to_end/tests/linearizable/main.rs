@@ -12,6 +12,7 @@
 //! seconds on each backend.
 
 mod broken;
+mod dirty;
 mod faults;
 mod many;
 mod tally;
@@ -79,8 +80,7 @@ impl From<String> for Trouble {
 fn trial<E: Into<Trouble>>(name: String, run: impl FnOnce() -> Result<(), E> + Send + 'static) -> Trial {
     Trial::ignorable_test(name, move || match run().map_err(Into::into) {
         Ok(()) => Ok(Completion::Completed),
-        Err(Trouble::Missing(Missing { reason, required: false })) => Ok(Completion::ignored_with(reason)),
-        Err(Trouble::Missing(Missing { reason, .. })) => Err(reason.into()),
+        Err(Trouble::Missing(missing)) => missing.outcome(),
         Err(Trouble::Failed(failed)) => Err(failed),
     })
 }
@@ -99,7 +99,7 @@ fn local(name: &str, store: &str, faults: &[Fault]) -> Result<(), Trouble> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let store = store.replace("{}", &folder.path().display().to_string());
     let services = vec![service(&store, folder.path())?];
-    let bed = Bed { services, timeout: 0.0, proxy: None, server: None };
+    let bed = Bed { services, timeout: 0.0, proxy: None, server: None, deaths: Vec::new() };
     run(name, bed, faults, folder, &checker).map(drop)
 }
 
@@ -112,8 +112,8 @@ fn quiet(service: &Service) -> Result<(), Trouble> {
     let url = known(service, service.url()?)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let services = vec![self::service(&url, folder.path())?, self::service(&url, folder.path())?];
-    let bed = Bed { services, timeout: 0.0, proxy: None, server: None };
-    let tally = run(service.name, bed, &[Fault::Quiet, Fault::Quiet], folder, &checker)?;
+    let bed = Bed { services, timeout: 0.0, proxy: None, server: None, deaths: Vec::new() };
+    let tally = run(service.name, bed, &[Fault::Quiet; 2], folder, &checker)?;
     if tally.of("outcome-unknown") + tally.of("unavailable") > 0 {
         return Err(format!("nothing went wrong, and still: {tally}").into());
     }
@@ -123,15 +123,12 @@ fn quiet(service: &Service) -> Result<(), Trouble> {
 fn many(service: &Service) -> Result<(), Trouble> {
     let url = known(service, service.url()?)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    // Where a write is a request of its own over HTTP, rivals for one key wait long for each other; moto does one request
-    // after the other.
-    let http = service.name.starts_with("s3-") || service.name.ends_with("search");
-    let rounds = if service.name == "s3-moto" {
-        1
-    } else if http {
-        3
-    } else {
-        10
+    let rounds = match service.name {
+        // One request after the other.
+        "s3-moto" => 1,
+        // Where a write is a request of its own over HTTP, rivals for one key wait long for each other.
+        name if name.starts_with("s3-") || name.ends_with("search") => 2,
+        _ => 4,
     };
     let done = many::check(|| self::service(&url, folder.path()), rounds)?;
     println!("linearizable: {}: nothing lost: {done}", service.name);
@@ -175,8 +172,12 @@ fn faults(service: &Service) -> Result<(), Trouble> {
     };
     let urls = [impatient(server.url()), impatient(proxy.url())];
     let services = urls.iter().map(|url| self::service(url, folder.path())).collect::<Result<_, _>>()?;
-    let bed = Bed { services, timeout, proxy: Some(proxy), server: Some(server) };
+    let bed = Bed { services, timeout, proxy: Some(proxy), server: Some(server), deaths: Vec::new() };
     run(service.name, bed, &Fault::of(kind), folder, &checker).map(drop)
+}
+
+fn last(report: &str) -> &str {
+    report.lines().last().unwrap_or_default()
 }
 
 /// Clients at work while these faults happen, again and again for as long as was asked for; then the verdict.
@@ -191,7 +192,7 @@ fn run(
     let addresses: Vec<&str> = bed.services.iter().map(ServiceProcess::address).collect();
     let workload = Workload::start(&addresses, folder.path());
     let began = Instant::now();
-    let mut happened = BTreeMap::<&str, u32>::new();
+    let mut happened = Vec::new();
     while happened.is_empty() || began.elapsed() < Duration::from_secs(soak) {
         for fault in faults {
             wait(200);
@@ -199,17 +200,33 @@ fn run(
             workload.settle();
             workload.answered(100);
             workload.next_phase();
-            *happened.entry(fault.name()).or_default() += 1;
+            happened.push(*fault);
         }
     }
-    let (tally, verdict, report) = workload.finish(checker)?;
-    let happened: Vec<String> = happened.iter().map(|(fault, count)| format!("{fault} {count}x")).collect();
+    let killed = (0..).zip(&happened).filter(|(_, fault)| **fault == Fault::ServerKilled).map(|(phase, _)| phase);
+    let mut deaths: Vec<(u32, u64)> = killed.zip(bed.deaths.iter().copied()).collect();
+    if !name.ends_with("search") {
+        deaths.clear();
+    }
+    let (tally, verdict, report) = workload.finish(checker, &deaths)?;
+    let services = bed.services.len();
     println!(
-        "linearizable: {name}: {CLIENTS} clients, {} services; {}; {tally}; {}",
-        bed.services.len(),
-        happened.join(", "),
-        report.lines().last().unwrap_or_default()
+        "linearizable: {name}: {CLIENTS} clients, {services} services, {} faults; {tally}; {}",
+        happened.len(),
+        last(&report)
     );
+    let mut unknown = BTreeMap::<&str, (u32, u64)>::new();
+    for (phase, fault) in (0..).zip(&happened) {
+        let count = tally.in_phase(phase, "outcome-unknown");
+        let (times, sum) = unknown.entry(fault.name()).or_default();
+        (*times, *sum) = (*times + 1, *sum + count);
+        if fault.refuses_connections() && count > u64::from(2 * CLIENTS) {
+            return Err(format!("{}: the outcome of {count} operations is unknown: {tally}", fault.name()).into());
+        }
+    }
+    let unknown: Vec<String> =
+        unknown.iter().map(|(fault, (times, count))| format!("{fault} ({times}x) {count}")).collect();
+    println!("linearizable: {name}: outcome unknown: {}", unknown.join(", "));
     if verdict != Verdict::Linearizable {
         return Err(format!("{verdict:?}: {report}\nthe history is in {}", folder.keep().display()).into());
     }

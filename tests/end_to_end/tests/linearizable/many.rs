@@ -13,7 +13,7 @@ use crate::faults::PATIENCE;
 /// How many services there are at one time.
 const COUNTS: [usize; 3] = [2, 4, 8];
 /// Callers of each service.
-const CALLERS: usize = 2;
+const CALLERS: usize = 3;
 
 /// Each caller does each thing so many times, to the same three keys. What it did, in words.
 pub(crate) fn check(start: impl Fn() -> Result<ServiceProcess, String>, rounds: usize) -> Result<String, String> {
@@ -80,9 +80,11 @@ async fn all(services: &[ServiceProcess], rounds: usize) -> Result<(), String> {
 
 async fn caller(store: &HttpStore, namespace: &str, id: usize, rounds: usize) -> Result<(), String> {
     for round in 0..rounds {
-        until_done(async || store.increment(namespace, "counter", Numeric::Integer(1), Expiry::Keep).await).await?;
+        until_done(async || store.increment(namespace, "counter", Numeric::Integer(1), Expiry::Unspecified).await)
+            .await?;
         let word = format!("{id}:{round} ");
-        until_done(async || store.append(namespace, "text", Value::Text(word.clone()), Expiry::Keep).await).await?;
+        until_done(async || store.append(namespace, "text", Value::Text(word.clone()), Expiry::Unspecified).await)
+            .await?;
         let mut known = None;
         loop {
             let next = known.as_ref().map_or(1, |known| known + 1);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
 
-/// By operation and outcome.
+/// By the phase that it began in, and outcome.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(BTreeMap<(&'static str, &'static str), u64>);
+pub(crate) struct Tally(BTreeMap<(u32, &'static str), u64>);
 
 impl Tally {
-    pub(crate) fn add(&mut self, operation: &'static str, outcome: &'static str) {
-        *self.0.entry((operation, outcome)).or_default() += 1;
+    pub(crate) fn add(&mut self, phase: u32, outcome: &'static str) {
+        *self.0.entry((phase, outcome)).or_default() += 1;
     }
 
     /// All operations.
@@ -21,6 +21,11 @@ impl Tally {
     /// Those that ended so.
     pub(crate) fn of(&self, outcome: &str) -> u64 {
         self.0.iter().filter(|((_, told), _)| *told == outcome).map(|(_, count)| count).sum()
+    }
+
+    /// Those of this phase that ended so.
+    pub(crate) fn in_phase(&self, phase: u32, outcome: &'static str) -> u64 {
+        self.0.get(&(phase, outcome)).copied().unwrap_or_default()
     }
 }
 
