@@ -111,11 +111,9 @@ impl Proxy {
                 url = url.replace(&format!("127.0.0.1{colon}{theirs}"), &format!("127.0.0.1{colon}{ours}"));
             }
             proxy.ports.push((ours, *theirs));
-            if cluster {
-                resp::command(*theirs, &["CONFIG", "SET", "cluster-announce-port", &ours.to_string()])?;
-            }
         }
         proxy.url = url;
+        proxy.announce()?;
         Ok(proxy)
     }
 
@@ -154,9 +152,18 @@ impl Proxy {
         self.each(|port| self.ask("POST", &format!("/proxies/{port}"), r#"{"enabled":false}"#))
     }
 
-    /// Takes connections again, and removes all toxics.
+    /// Takes connections again, and removes all toxics. Nodes of a cluster that were started anew, and are all there, name
+    /// their proxies again.
     pub fn mend(&self) -> Result {
-        self.ask("POST", "/reset", "")
+        self.ask("POST", "/reset", "")?;
+        self.announce()
+    }
+
+    fn announce(&self) -> Result {
+        let announce = |(ours, theirs): &(u16, u16)| {
+            resp::command(*theirs, &["CONFIG", "SET", "cluster-announce-port", &ours.to_string()]).map(drop)
+        };
+        if self.cluster { self.ports.iter().try_for_each(announce) } else { Ok(()) }
     }
 
     fn each(&self, mut run: impl FnMut(u16) -> Result) -> Result {

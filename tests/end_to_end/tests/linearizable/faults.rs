@@ -48,9 +48,9 @@ impl Fault {
     /// Those of a server.
     pub(crate) fn of(kind: Kind) -> Vec<Fault> {
         use Fault::*;
-        let mut faults = vec![Quiet, ServerKilled, ServerPaused, Cut, AnswersLost, Slow, ServiceKilled];
+        let mut faults = vec![Quiet, Cut, AnswersLost, Slow, ServerKilled, ServerPaused, ServiceKilled];
         if kind == Kind::RedisCluster {
-            faults.insert(2, NodeKilled);
+            faults.push(NodeKilled);
         }
         faults
     }
@@ -95,6 +95,7 @@ impl Fault {
                 server?.kill_node(1);
                 wait(150);
                 server?.revive()?;
+                proxy?.mend()?;
             }
             Fault::ServerPaused => {
                 server?.pause()?;
