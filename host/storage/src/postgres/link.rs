@@ -143,8 +143,9 @@ impl Link {
     ) -> Result<Vec<Row>, Failure> {
         let mut tries = 0;
         loop {
-            let lease = self.lease(deadline).await?;
-            let failure = match lease.run(statement, parameters, deadline).await {
+            // Boxed: their kilobytes, mostly for what is rare, would be moved with every call around this one.
+            let lease = Box::pin(self.lease(deadline)).await?;
+            let failure = match Box::pin(lease.run(statement, parameters, deadline)).await {
                 Ok(rows) => {
                     lease.finish();
                     return Ok(rows);

@@ -47,8 +47,8 @@ trait Bare: Send + Sync {
     async fn get(&self, caller: usize, key: &str) -> Result<bool>;
     /// Writes an entry with all that is kept of it, whatever is there.
     async fn set(&self, caller: usize, key: &str, value: &[u8]) -> Result;
-    /// The same and an entry in one index, together.
-    async fn set_indexed(&self, _caller: usize, _key: &str, _value: &[u8]) -> Result {
+    /// The same with more of what the adapter does: see [`Musts::other_set`].
+    async fn set_otherwise(&self, _caller: usize, _key: &str, _value: &[u8]) -> Result {
         Err("not of this backend".into())
     }
     /// Writes many, the best way there is.
@@ -92,7 +92,8 @@ type Made<T> = std::pin::Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 struct Musts {
     get: f64,
     set: f64,
-    set_indexed: Option<f64>,
+    /// Another way in which the driver may write an entry.
+    other_set: Option<(&'static str, f64)>,
     set_many: f64,
     increment: f64,
 }
@@ -107,7 +108,7 @@ const BACKENDS: [Backend; 4] = [
         bare: |url| Box::pin(postgres::bare(url)),
         fill: Some(|url, _| Box::pin(postgres::fill(url))),
         about: |url| Box::pin(postgres::about(url)),
-        musts: Musts { get: 0.85, set: 0.85, set_indexed: None, set_many: 0.8, increment: 0.5 },
+        musts: Musts { get: 0.85, set: 0.85, other_set: None, set_many: 0.8, increment: 0.5 },
     },
     Backend {
         name: "redis",
@@ -118,7 +119,13 @@ const BACKENDS: [Backend; 4] = [
         bare: |url| Box::pin(redis::bare(url)),
         fill: Some(|_, storage| Box::pin(redis::fill(storage))),
         about: |url| Box::pin(redis::about(url)),
-        musts: Musts { get: 0.85, set: 0.45, set_indexed: Some(0.85), set_many: 0.8, increment: 0.5 },
+        musts: Musts {
+            get: 0.85,
+            set: 0.45,
+            other_set: Some(("driver with one index", 0.85)),
+            set_many: 0.8,
+            increment: 0.5,
+        },
     },
     Backend {
         name: "s3",
@@ -129,7 +136,13 @@ const BACKENDS: [Backend; 4] = [
         bare: |url| Box::pin(s3::bare(url)),
         fill: None,
         about: |url| Box::pin(s3::about(url)),
-        musts: Musts { get: 0.9, set: 0.9, set_indexed: None, set_many: 0.8, increment: 0.5 },
+        musts: Musts {
+            get: 0.9,
+            set: 0.9,
+            other_set: Some(("client with If-Match", 0.9)),
+            set_many: 0.8,
+            increment: 0.5,
+        },
     },
     Backend {
         name: "elasticsearch",
@@ -140,7 +153,7 @@ const BACKENDS: [Backend; 4] = [
         bare: |url| Box::pin(elasticsearch::bare(url)),
         fill: None,
         about: |url| Box::pin(elasticsearch::about(url)),
-        musts: Musts { get: 0.9, set: 0.9, set_indexed: None, set_many: 0.8, increment: 0.5 },
+        musts: Musts { get: 0.9, set: 0.9, other_set: None, set_many: 0.8, increment: 0.5 },
     },
 ];
 

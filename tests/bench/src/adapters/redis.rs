@@ -105,7 +105,8 @@ impl Bare for Driver {
         self.send(&hset(key, value)).await.map(drop)
     }
 
-    async fn set_indexed(&self, _: usize, key: &str, value: &[u8]) -> Result {
+    /// And an entry in one index, both or neither.
+    async fn set_otherwise(&self, _: usize, key: &str, value: &[u8]) -> Result {
         let mut pipeline = redis::pipe();
         pipeline.atomic().add_command(hset(key, value));
         pipeline.cmd("ZADD").arg("driver.index").arg(0).arg(key);

@@ -1,6 +1,7 @@
 //! S3 by reqwest, each request signed as the adapter signs it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,8 +20,10 @@ use crate::Result;
 struct Driver {
     http: reqwest::Client,
     signer: Signer<Credential>,
-    /// Of the bucket, with a prefix of our own.
+    /// Of the bucket, with a prefix of our own, as deep as the adapter's: folders cost this store something.
     base: String,
+    /// What was written last.
+    etags: Mutex<HashMap<String, String>>,
 }
 
 pub(super) async fn bare(url: String) -> Result<Arc<dyn Bare>> {
@@ -33,7 +36,8 @@ pub(super) async fn about(url: String) -> Result<String> {
     Ok(format!(
         "{server}; the client is reqwest with reqsign: signed GetObject, PutObject of an object as long as the adapter's \
          without any\ncondition, {POOL} PutObjects at a time for many, and as increment, which S3 has not, a loop of GetObject and \
-         PutObject with\n`If-Match`, with jittered waits from 10 ms on."
+         PutObject with\n`If-Match`, with jittered waits from 10 ms on. The adapter writes over an entry on the condition that it is what was last seen, \
+         so the same\nis measured of the client."
     ))
 }
 
@@ -48,7 +52,8 @@ fn driver(url: &str) -> Result<Driver> {
     Ok(Driver {
         http: http_client()?,
         signer: Signer::new(Context::new(), provider, builder),
-        base: format!("{}/{bucket}/driver/", endpoint.trim_end_matches('/')),
+        base: format!("{}/{bucket}/bench/driver/bench/", endpoint.trim_end_matches('/')),
+        etags: Mutex::default(),
     })
 }
 
@@ -102,6 +107,24 @@ impl Bare for Driver {
     async fn set(&self, _: usize, key: &str, value: &[u8]) -> Result {
         let answer = self.send(Method::PUT, key, Some(object(value)), None).await?.error_for_status()?;
         answer.bytes().await?;
+        Ok(())
+    }
+
+    /// Where it still is what was written last. Callers share keys: who comes too late has written as well.
+    async fn set_otherwise(&self, _: usize, key: &str, value: &[u8]) -> Result {
+        let known = self.etags.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        let etag = match known {
+            Some(etag) => etag,
+            None => self.read(key).await?.ok_or("not there")?.0,
+        };
+        let answer = self.send(Method::PUT, key, Some(object(value)), Some(&etag)).await?;
+        let etag = answer.headers().get("etag").and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        answer.bytes().await?;
+        let mut etags = self.etags.lock().unwrap_or_else(PoisonError::into_inner);
+        match etag {
+            Some(etag) => _ = etags.insert(key.to_owned(), etag),
+            None => _ = etags.remove(key),
+        }
         Ok(())
     }
 

@@ -103,10 +103,10 @@ pub(super) fn contests(
         add("get", Must::Ratio(musts.get), gets(ours, bare));
         let [bare_set, storage_set, store_set] = sets(ours, bare);
         add("set over an entry", Must::Ratio(musts.set), [bare_set, storage_set.clone(), store_set.clone()]);
-        if let Some(least) = musts.set_indexed {
-            let indexed =
-                work(bare, async |bare, caller, turn| bare.set_indexed(caller, &key(caller, turn), &value()).await);
-            add("set over an entry, driver with one index", Must::Ratio(least), [indexed, storage_set, store_set]);
+        if let Some((how, least)) = musts.other_set {
+            let other =
+                work(bare, async |bare, caller, turn| bare.set_otherwise(caller, &key(caller, turn), &value()).await);
+            add(&format!("set over an entry, {how}"), Must::Ratio(least), [other, storage_set, store_set]);
         }
         add("set of a new key", Must::Nothing, new_keys(ours, bare));
         if backend.fill.is_none() && callers == 1 {
@@ -116,7 +116,7 @@ pub(super) fn contests(
             let [bare_batch, storage_batch, store_batch] = batches(ours, bare);
             let (storage, store) = (storage_batch.clone(), store_batch.clone());
             add("set_many of 1000", Must::Ratio(musts.set_many), [bare_batch, storage, store]);
-            if musts.set_indexed.is_some() {
+            if backend.name == "redis" {
                 let all = work(bare, async |bare, caller, _| bare.set_all(caller, &batch_keys(caller), &value()).await);
                 add("set_many of 1000, driver in MULTI", Must::Nothing, [all, storage_batch, store_batch]);
             }
