@@ -101,9 +101,10 @@ pub(crate) fn write(sections: &[Section]) -> Result {
         .and_then(|old| old.find(NOTES).map(|at| old[at..].to_owned()))
         .unwrap_or_default();
     let mut page = format!(
-        "# Benchmarks\n\n`cargo xtask bench` measures and writes this page, `cargo xtask bench NAME` prints one section. \
-         Rivals are measured in\nturn, round by round; a number is the median of its rounds, a ratio that of the medians. \
-         Absolute times are this\nmachine's: compare within one table only.\n\n{}\n",
+        "# Benchmarks\n\n`cargo xtask bench` measures and writes this page, `cargo xtask bench NAME` prints one section, `cargo xtask \
+         bench adapters`\nthe last four. Rivals are measured in turn, round by round; a number is the median of its rounds, a ratio that \
+         of the\nmedians, or where the text says so the median of the rounds' ratios. Absolute times are this machine's: compare within \
+         one\ntable only.\n\n{}\n",
         machine::describe()
     );
     for section in sections {
