@@ -81,10 +81,10 @@ async fn run(open: &Open, seed: u64) {
                 // What has expired may still be named.
                 subject.reclaim(None, now, 10_000).await.unwrap();
                 reference.reclaim(None, now, 10_000).await.unwrap();
-                let ours = subject.namespaces(None, 100).await.unwrap();
-                assert_eq!(ours, reference.namespaces(None, 100).await.unwrap(), "{context}: namespaces");
-                let ours = subject.namespaces(Some("a"), 1).await.unwrap().names;
-                assert_eq!(ours, reference.namespaces(Some("a"), 1).await.unwrap().names, "{context}: namespaces");
+                for (after, limit) in [(None, 100), (Some("a"), 1)] {
+                    let ours = names(&*subject, after, limit).await;
+                    assert_eq!(ours, names(&reference, after, limit).await, "{context}: namespaces after {after:?}");
+                }
             }
             3 if random.random_ratio(1, 4) => {
                 drop(subject);
@@ -239,6 +239,20 @@ async fn reclaim(storage: &dyn Storage, of: Option<&str>, now: Timestamp, limit:
         count += reclaimed.count;
         if !reclaimed.more {
             return count;
+        }
+    }
+}
+
+/// All pages, of which some may be empty and not the last.
+async fn names(storage: &dyn Storage, after: Option<&str>, limit: u32) -> Vec<String> {
+    let (mut all, mut after) = (Vec::new(), after.map(str::to_owned));
+    loop {
+        let page = storage.namespaces(after.as_deref(), limit).await.unwrap();
+        assert!(page.names.len() <= limit as usize);
+        all.extend(page.names);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
         }
     }
 }
