@@ -195,6 +195,13 @@ pub struct Reclaimed {
 /// Bulk answers stop at about so many bytes of values; the rest is asked for again.
 pub const ANSWER_BYTES: usize = 8 << 20;
 
+/// Looks at a state and says what to write; none: nothing. One type for all, since the loop around it is not small.
+#[cfg(not(target_family = "wasm"))]
+pub type Decide<'a> = dyn FnMut(Option<State>, Timestamp) -> Result<Option<Change>> + Send + 'a;
+/// Looks at a state and says what to write; none: nothing. One type for all, since the loop around it is not small.
+#[cfg(target_family = "wasm")]
+pub type Decide<'a> = dyn FnMut(Option<State>, Timestamp) -> Result<Option<Change>> + 'a;
+
 /// A backend. The module's text says what an implementor owes.
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 #[cfg_attr(all(not(feature = "component"), target_family = "wasm"), async_trait(?Send))]
@@ -269,6 +276,23 @@ pub trait Storage: MaybeSync {
     /// Waits a little, jittered, longer with each attempt (from 1): between tries of a read-modify-write. Without a body
     /// of its own it does not wait: whoever has timers waits (wasmtime's host does so for all its adapters).
     async fn backoff(&self, _namespace: &str, _key: &str, _attempt: u32) {}
+
+    /// Reads one entry, lets `decide` say what becomes of it and writes that, with nothing between: the new version, or
+    /// none where nothing was to be written. It may decide again, where an attempt came to nothing. Without a body of its
+    /// own there is no such step, and the core reads, and writes under a guard, until no rival comes between.
+    ///
+    /// Only where core and storage live in one module, as in browsers: a decision does not cross into a component.
+    #[cfg(all(not(feature = "component"), target_family = "wasm"))]
+    async fn update(
+        &self,
+        _namespace: &str,
+        _key: &str,
+        _now: Timestamp,
+        _want: Projection,
+        _decide: &mut Decide<'_>,
+    ) -> Option<Result<Option<Version>>> {
+        None
+    }
 }
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
@@ -328,5 +352,16 @@ impl<S: Storage + ?Sized + crate::MaybeSend> Storage for Arc<S> {
     }
     async fn backoff(&self, namespace: &str, key: &str, attempt: u32) {
         (**self).backoff(namespace, key, attempt).await;
+    }
+    #[cfg(all(not(feature = "component"), target_family = "wasm"))]
+    async fn update(
+        &self,
+        namespace: &str,
+        key: &str,
+        now: Timestamp,
+        want: Projection,
+        decide: &mut Decide<'_>,
+    ) -> Option<Result<Option<Version>>> {
+        (**self).update(namespace, key, now, want, decide).await
     }
 }

@@ -6,20 +6,13 @@ use super::{
 };
 use crate::{
     Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
-    storage::{Change, Mutation, Outcome},
+    storage::{Change, Decide, Mutation, Outcome},
 };
 
 /// The longest that rivals may keep one call from its turn, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
 /// Ends the loop where the clock stands still.
 const MAX_TRIES: u32 = 10_000;
-
-/// Looks at a state and says what to write; none: nothing. One type for all, since the loop around it is not small.
-#[cfg(not(target_family = "wasm"))]
-pub(super) type Decide<'a> = dyn FnMut(Option<State>, Timestamp) -> Result<Option<Change>> + Send + 'a;
-/// Looks at a state and says what to write; none: nothing. One type for all, since the loop around it is not small.
-#[cfg(target_family = "wasm")]
-pub(super) type Decide<'a> = dyn FnMut(Option<State>, Timestamp) -> Result<Option<Change>> + 'a;
 
 /// One call's tries.
 pub(super) struct Tries {
@@ -49,6 +42,16 @@ impl<S: Storage, C: Clock> Core<S, C> {
         want: Projection,
         decide: &mut Decide<'_>,
     ) -> Result<Option<Version>> {
+        #[cfg(all(not(feature = "component"), target_family = "wasm"))]
+        {
+            let mut verified = |seen: Option<State>, now| {
+                verify_wanted(key, seen.as_ref(), want)?;
+                decide(seen, now)
+            };
+            if let Some(updated) = self.storage.update(namespace, key, now, want, &mut verified).await {
+                return updated;
+            }
+        }
         let mut tries = Tries::new(now);
         let (mut seen, mut stale) = match first {
             Some(seen) => (seen, false),

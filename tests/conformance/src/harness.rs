@@ -9,9 +9,9 @@ use dataknobs_kv_core::store::{
     ChangeResult, Counted, DeleteResult, Expiry, Item, Numeric, Query, SetOptions, SetResult, SwapResult,
 };
 use dataknobs_kv_core::{
-    Clock, Entry, Error, Precondition, Projection, Result, State, Storage, Store, Timestamp, Value, Version,
+    Clock, Entry, Error, MaybeSend, Precondition, Projection, Result, State, Storage, Store, Timestamp, Value, Version,
 };
-use futures::future::{BoxFuture, LocalBoxFuture};
+use futures::future::LocalBoxFuture;
 
 /// What a case may need: an ability of the runner, or something that the backend declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +133,7 @@ pub type Over = Arc<dyn Fn(Arc<dyn Storage>) -> Arc<dyn Store> + Send + Sync>;
 
 /// Opens the data again, all that used it being gone.
 pub type Reopen =
-    Box<dyn FnOnce() -> BoxFuture<'static, (Arc<dyn Store>, Option<Arc<dyn Storage>>, Option<Reopener>)> + Send>;
+    Box<dyn FnOnce() -> Task<(Arc<dyn Store>, Option<Arc<dyn Storage>>, Option<Reopener>)> + Send>;
 
 /// A [`Reopen`] to be used later.
 pub struct Reopener(pub Reopen);
@@ -274,10 +274,14 @@ pub fn assert_json(actual: Option<&str>, expected: &str) {
 }
 
 /// A task for [`together`].
-pub type Task<T> = BoxFuture<'static, T>;
+#[cfg(not(target_family = "wasm"))]
+pub type Task<T> = futures::future::BoxFuture<'static, T>;
+/// A task for [`together`].
+#[cfg(target_family = "wasm")]
+pub type Task<T> = LocalBoxFuture<'static, T>;
 
 /// Runs the tasks at the same time: on threads where there are any.
-pub async fn together<T: Send + 'static>(tasks: Vec<Task<T>>) -> Vec<T> {
+pub async fn together<T: MaybeSend + 'static>(tasks: Vec<Task<T>>) -> Vec<T> {
     #[cfg(not(target_family = "wasm"))]
     {
         let handles: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();

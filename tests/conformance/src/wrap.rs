@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use dataknobs_kv_core::storage::{Capabilities, Hint, Mutation, Names, Outcome, Page, Range, Reclaimed, Storage};
-use dataknobs_kv_core::{Error, Projection, Result, State, Timestamp};
+use dataknobs_kv_core::{Error, MaybeSync, Projection, Result, State, Timestamp};
 
 use crate::harness::TestClock;
 
 /// All of [`Storage`], forwarded; whoever implements it says what is different.
-#[async_trait]
-pub trait Wrap: Send + Sync {
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
+pub trait Wrap: MaybeSync {
     /// What is wrapped.
     fn inner(&self) -> &dyn Storage;
 
@@ -82,7 +83,8 @@ pub trait Wrap: Send + Sync {
 #[macro_export]
 macro_rules! storage_by_wrap {
     ($($name:ty),+ $(,)?) => {$(
-        #[async_trait::async_trait]
+        #[cfg_attr(target_family = "wasm", async_trait::async_trait(?Send))]
+        #[cfg_attr(not(target_family = "wasm"), async_trait::async_trait)]
         impl dataknobs_kv_core::Storage for $name {
             fn capabilities(&self) -> Capabilities {
                 Wrap::capabilities(self)
@@ -171,7 +173,8 @@ impl Limited {
     pub const METADATA: u64 = 64 << 10;
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Limited {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -229,7 +232,8 @@ pub struct Failing {
     pub error: Error,
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Failing {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -273,7 +277,8 @@ pub struct Picky {
     pub storage: Arc<dyn Storage>,
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Picky {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -307,7 +312,8 @@ pub struct AlwaysLate {
     pub lost: AtomicU32,
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for AlwaysLate {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -357,7 +363,8 @@ impl Damaging {
     }
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Damaging {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -410,7 +417,8 @@ impl Flaky {
     }
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Flaky {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -508,7 +516,8 @@ impl Counting {
     }
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Counting {
     fn inner(&self) -> &dyn Storage {
         &*self.storage
@@ -566,7 +575,8 @@ impl AtWrites {
     }
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for AtWrites {
     fn inner(&self) -> &dyn Storage {
         &*self.storage

@@ -246,7 +246,8 @@ impl Faulty {
     }
 }
 
-#[async_trait]
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
 impl Wrap for Faulty {
     fn inner(&self) -> &dyn Storage {
         &*self.storage

@@ -3,7 +3,7 @@
 use crate::Harness;
 use crate::harness::{Task, together};
 use dataknobs_kv_core::store::{Item, SetOptions};
-use dataknobs_kv_core::{Precondition, Projection, Store, Value};
+use dataknobs_kv_core::{MaybeSend, Precondition, Projection, Store, Value};
 use std::sync::Arc;
 
 mod many_keys;
@@ -16,7 +16,7 @@ pub(super) fn cases() -> impl Iterator<Item = &'static crate::Case> {
 
 pub(super) fn task<T, F>(future: F) -> Task<T>
 where
-    F: Future<Output = T> + Send + 'static,
+    F: Future<Output = T> + MaybeSend + 'static,
 {
     Box::pin(future)
 }
@@ -24,8 +24,8 @@ where
 /// So many tasks, each with its number.
 pub(super) async fn rivals<T, F>(h: &Harness, count: usize, body: impl Fn(usize, Arc<dyn Store>, String) -> F) -> Vec<T>
 where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
+    T: MaybeSend + 'static,
+    F: Future<Output = T> + MaybeSend + 'static,
 {
     together((0..count).map(|at| task(body(at, h.store.clone(), h.namespace.clone()))).collect()).await
 }
