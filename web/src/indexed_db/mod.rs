@@ -174,7 +174,11 @@ impl Storage for IndexedDbStorage {
     }
 
     async fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
-        self.again(|| cleanup::clear(&self.queue.link, namespace, limit)).await
+        let more = self.again(|| cleanup::clear(&self.queue.link, namespace, limit)).await?;
+        if let Some(observer) = &*self.queue.observer.borrow() {
+            observer(&[(namespace.to_owned(), String::new(), false)]);
+        }
+        Ok(more)
     }
 
     async fn namespaces(&self, after: Option<&str>, limit: u32) -> Result<Names> {

@@ -1,0 +1,73 @@
+import { Matcher } from './wasm.js';
+
+/** A change that was made to an entry, in this tab or in another one. */
+export interface Change {
+  /** `set`: there is a new value, metadata or expiry. `delete`: it is gone. `clear`: the whole namespace is. */
+  type: 'set' | 'delete' | 'clear';
+  /** Empty with `clear`. */
+  key: string;
+  namespace: string;
+  /** Whether it was made by this tab or worker. */
+  local: boolean;
+}
+
+interface Message {
+  namespace: string;
+  keys: string;
+  there: string;
+}
+
+/** Tells of changes: of one database, or of one store in memory. */
+export class Changes {
+  readonly #listeners = new Set<(message: Message, local: boolean) => void>();
+  readonly #channel: BroadcastChannel | undefined;
+
+  /** @param name of the database that other tabs have open too */
+  constructor(name?: string) {
+    if (name === undefined || typeof BroadcastChannel === 'undefined') return;
+    this.#channel = new BroadcastChannel(`dataknobs-kv:${name}`);
+    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#tell(data, false);
+    // It alone does not keep a program running.
+    (this.#channel as { unref?: () => void }).unref?.();
+  }
+
+  /** For the WebAssembly module, after each transaction. */
+  readonly announce = (namespace: string, keys: string, there: string): void => {
+    const message = { namespace, keys, there };
+    this.#channel?.postMessage(message);
+    this.#tell(message, true);
+  };
+
+  #tell(message: Message, local: boolean): void {
+    for (const listener of this.#listeners) listener(message, local);
+  }
+
+  listen(namespace: string, pattern: string, callback: (change: Change) => void): () => void {
+    const matcher = new Matcher(pattern);
+    const listener = (message: Message, local: boolean): void => {
+      if (message.namespace !== namespace) return;
+      if (message.keys === '') {
+        report(callback, { type: 'clear', key: '', namespace, local });
+        return;
+      }
+      message.keys.split('\n').forEach((key, at) => {
+        if (!matcher.matches(key)) return;
+        report(callback, { type: message.there[at] === '1' ? 'set' : 'delete', key, namespace, local });
+      });
+    };
+    this.#listeners.add(listener);
+    return () => {
+      if (this.#listeners.delete(listener)) matcher.free();
+    };
+  }
+
+  close(): void {
+    this.#listeners.clear();
+    this.#channel?.close();
+  }
+}
+
+/** An error of the callback is its own: it must not fail the write that it is told of. */
+function report(callback: (change: Change) => void, change: Change): void {
+  queueMicrotask(() => callback(change));
+}
