@@ -5,7 +5,8 @@
 //   dist/dataknobs_kv.wasm  the same as a file, optimised
 //   dist/*.d.ts             types
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
@@ -21,18 +22,24 @@ const bin = (name, program) =>
 const node = (script, ...args) => execFileSync(process.execPath, [script, ...args], { cwd: here, stdio: 'inherit' });
 
 await rm(dist, { recursive: true, force: true });
-await rm(built, { recursive: true, force: true });
 await mkdir(dist);
-await mkdir(built);
+await mkdir(built, { recursive: true });
 
 const wasm = join(dist, 'dataknobs_kv.wasm');
 await copyFile(join(glue, 'dataknobs_kv.d.ts'), join(built, 'dataknobs_kv.d.ts'));
-// Features are those the module was compiled with; `--all-features` breaks it.
-execFileSync(
-  process.execPath,
-  [bin('binaryen', 'bin/wasm-opt'), join(glue, 'dataknobs_kv_bg.wasm'), '-Oz', '-o', wasm],
-  { stdio: 'inherit' },
-);
+// Optimised once: it takes longer than all the rest.
+const source = join(glue, 'dataknobs_kv_bg.wasm');
+const digest = createHash('sha256').update(await readFile(source)).digest('hex');
+const optimised = join(built, `${digest}.wasm`);
+if (!(await stat(optimised).catch(() => undefined))) {
+  for (const old of await readdir(built)) if (old.endsWith('.wasm')) await rm(join(built, old));
+  // The features are those that the module was compiled with; `--all-features` breaks it.
+  execFileSync(process.execPath, [bin('binaryen', 'bin/wasm-opt'), source, '-Oz', '-o', `${optimised}.part`], {
+    stdio: 'inherit',
+  });
+  await rename(`${optimised}.part`, optimised);
+}
+await copyFile(optimised, wasm);
 const bytes = await readFile(wasm);
 
 // Six bits a character. Decoded by hand: `atob` gives a string, and `fetch` of a data URL is what many policies forbid.
@@ -53,8 +60,9 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   minifyIdentifiers: !kept,
-  keepNames: false,
   legalComments: 'none',
+  // The glue names one module several times.
+  logOverride: { 'duplicate-object-key': 'silent' },
   sourcemap: 'linked',
   alias: { '#wasm': join(glue, 'dataknobs_kv.js') },
   external: ['#inline'],
@@ -85,4 +93,3 @@ for (const [name, buffer] of Object.entries({ 'dataknobs_kv.wasm': bytes, 'index
   const { raw, gzip, brotli } = size(buffer);
   console.log(`${name.padEnd(18)} ${String(raw).padStart(8)} bytes, gzip ${String(gzip).padStart(7)}, brotli ${String(brotli).padStart(7)}`);
 }
-await stat(wasm);

@@ -503,10 +503,13 @@ export class KVStore {
     options?: SetOptions,
   ): Promise<boolean> {
     const wanted = normal(given(options, NAMES.set));
-    const old = oldValue === undefined ? undefined : await this.#encode(oldValue);
-    const next = await this.#encode(newValue);
+    let old = oldValue === undefined ? undefined : this.#encode(oldValue);
+    let next = this.#encode(newValue);
+    if (old instanceof Promise) old = await old;
+    if (next instanceof Promise) next = await next;
+    const [before, after] = [old, next];
     const result = await this.#call<string | unknown[]>(options?.signal, () =>
-      this.#handle.compareAndSwap(this.#namespace, wellFormed(key, 'key'), old, next, wanted),
+      this.#handle.compareAndSwap(this.#namespace, wellFormed(key, 'key'), before, after, wanted),
     );
     return typeof result === 'string';
   }
@@ -539,9 +542,11 @@ export class KVStore {
    */
   async append(key: string, tail: KvValue, options?: CallOptions & ExpiryOptions): Promise<number> {
     const wanted = normal(given(options, NAMES.expiry));
-    const encoded = await this.#encode(tail);
+    const encoded = this.#encode(tail);
+    // Not to be awaited without need: calls of one tick keep their order.
+    const ready = encoded instanceof Promise ? await encoded : encoded;
     return this.#call<number>(options?.signal, () =>
-      this.#handle.append(this.#namespace, wellFormed(key, 'key'), encoded, wanted),
+      this.#handle.append(this.#namespace, wellFormed(key, 'key'), ready, wanted),
     );
   }
 
@@ -794,6 +799,9 @@ const NOTHING = {
 
 function listOptions(options: ListOptions | undefined) {
   const { signal, metadata, pageSize } = given(options, NAMES.list) ?? {};
+  if (pageSize !== undefined && !(Number.isInteger(pageSize) && pageSize >= 1 && pageSize <= 10_000)) {
+    throw invalid('pageSize: a whole number from 1 to 10,000 is expected');
+  }
   return { signal, metadata: metadata === undefined ? undefined : metadataText(metadata), pageSize };
 }
 

@@ -53,18 +53,16 @@ const BLOB = 'custom:blob';
 export const typeName = (type: number, name: string | undefined): ValueType =>
   TYPES[type] ?? (`custom:${name ?? ''}` as const);
 
-const bytesOf = (data: unknown): Uint8Array | undefined => {
-  const bytes =
-    data instanceof Uint8Array ? data : data instanceof ArrayBuffer ? new Uint8Array(detachedIsEmpty(data)) : undefined;
-  if (bytes === undefined) return undefined;
-  if ((bytes.buffer as { detached?: boolean }).detached === true) throw invalid('the buffer is detached: its bytes are gone');
-  return bytes;
-};
-
-const detachedIsEmpty = (buffer: ArrayBuffer): ArrayBuffer => {
-  if ((buffer as { detached?: boolean }).detached === true) throw invalid('the buffer is detached: its bytes are gone');
-  return buffer;
-};
+/** The bytes of a `Uint8Array` or an `ArrayBuffer`; undefined for all else. */
+function bytesOf(data: unknown): Uint8Array | undefined {
+  if (!(data instanceof Uint8Array) && !(data instanceof ArrayBuffer)) return undefined;
+  try {
+    const all = new Uint8Array(data instanceof Uint8Array ? data.buffer : data);
+    return data instanceof Uint8Array ? data : all;
+  } catch (error) {
+    throw invalid('value: the buffer is detached, and its bytes are gone', error);
+  }
+}
 
 /** What JSON would change or drop without a word is refused. */
 function strict(this: unknown, key: string, value: unknown): unknown {

@@ -1,21 +1,16 @@
 // The suite over IndexedDB in a window, a dedicated worker and a shared worker, case by case; lines as libtest prints them.
 import { join } from 'node:path';
 import { launch } from './support/browser.mjs';
+import { chosen, result } from './support/report.mjs';
 import { serve } from './support/server.mjs';
 
 const here = import.meta.dirname;
 const kinds = ['window', 'worker', 'shared-worker'];
+
 /** No case takes so long unless it hangs. */
 const DEADLINE = 120_000;
 
-const only = process.argv[2];
-const server = await serve({
-  '/pages/': join(here, 'pages'),
-  '/conformance/': process.env.KV_WEB_CONFORMANCE ?? join(here, '..', 'dist-conformance'),
-});
-const browser = await launch();
-
-async function open() {
+async function open({ browser, server }) {
   const page = await browser.context.newPage();
   page.on('console', (message) => {
     if (process.env.KV_TEST_VERBOSE) console.error(message.text());
@@ -33,21 +28,22 @@ const within = (promise) => {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 };
 
-async function suite(kind) {
+async function suite(kind, place) {
   const name = `indexeddb-${kind}`;
   const lines = [];
-  let page = await open();
+  let page = await open(place);
   const ask = (question) =>
     within(page.evaluate(([kind, question]) => globalThis.ask(kind, question), [kind, { database: name, ...question }]));
   const { cases, failed: broken } = await ask({ ask: 'cases' });
   if (broken) throw new Error(`${name}: ${broken}`);
   const wanted = cases.map(([path, reason, clauses], index) => ({ path, reason, clauses, index }));
-  const chosen = only === undefined ? wanted : wanted.filter(({ path }) => path.includes(only));
-  lines.push(`${name}: ${chosen.filter(({ reason }) => !reason).length} cases of ${chosen.length}`);
+  const some = wanted.filter(({ path }) => chosen(`${name}::${path}`));
+  lines.push(`     Running tests/${name} (web/${name}-0)\n`);
+  lines.push(`${name}: ${some.filter(({ reason }) => !reason).length} cases of ${some.length}`);
   const counts = { passed: 0, failed: 0, ignored: 0 };
   const failures = [];
   const began = performance.now();
-  for (const { path, reason, clauses, index } of chosen) {
+  for (const { path, reason, clauses, index } of some) {
     if (reason) {
       counts.ignored += 1;
       lines.push(`test ${name}::${path} ... ignored (${reason})`);
@@ -62,28 +58,26 @@ async function suite(kind) {
       failures.push(`---- ${name}::${path} ----\n${failed}\n(clauses ${clauses})\n`);
       // A panic leaves nothing that could go on.
       await page.close();
-      page = await open();
+      page = await open(place);
     }
   }
   await page.close();
   const seconds = ((performance.now() - began) / 1000).toFixed(2);
-  lines.push(...failures);
-  lines.push(
-    `test result: ${counts.failed ? 'FAILED' : 'ok'}. ${counts.passed} passed; ${counts.failed} failed; ` +
-      `${counts.ignored} ignored; 0 measured; 0 filtered out; finished in ${seconds}s\n`,
-  );
-  return { lines, failed: counts.failed };
+  return { lines: [...lines, ...failures], counts, seconds };
 }
 
-let failed = 0;
-try {
-  const wanted = process.env.KV_TEST_KINDS?.split(',') ?? kinds;
-  for (const result of await Promise.all(wanted.map(suite))) {
-    console.log(result.lines.join('\n'));
-    failed += result.failed;
+/** Runs them all: each kind of place with a database of its own, at the same time. */
+export async function conformance() {
+  const server = await serve({ '/pages/': join(here, 'pages'), '/conformance/': process.env.KV_WEB_CONFORMANCE });
+  const browser = await launch();
+  try {
+    for (const { lines, counts, seconds } of await Promise.all(kinds.map((kind) => suite(kind, { browser, server })))) {
+      if (counts.passed + counts.failed + counts.ignored === 0) continue;
+      console.log(lines.join('\n'));
+      result(counts, seconds);
+    }
+  } finally {
+    await browser.close();
+    await server.close();
   }
-} finally {
-  await browser.close();
-  await server.close();
 }
-process.exitCode = failed ? 1 : 0;

@@ -12,6 +12,7 @@ mod services;
 mod setup;
 mod size;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,8 @@ cargo xtask COMMAND
   clippy             clippy, warnings denied
   doc                rustdoc, warnings denied
   licences           every dependency's licence against the list of allowed ones
+
+  web [test [NAME]]  the npm package, into web/dist; `test`: its tests, in Node and in the installed Chromium
 
   size               the size of the core component
   bench [NAME...]    the measurements; without a NAME all of them, and the tables go to docs/benchmarks.md
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
-    let takes_arguments = matches!(command, "run" | "test" | "services" | "bench" | "help" | "--help" | "-h");
+    let takes_arguments = matches!(command, "run" | "test" | "services" | "bench" | "web" | "help" | "--help" | "-h");
     if let (false, Some(first)) = (takes_arguments, args.first()) {
         return Err(format!("`{command}` takes no arguments, and got `{first}`"));
     }
@@ -66,6 +69,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<ExitCode> {
         "run" => run::run(args)?,
         "test" => return test::test(args),
         "services" => services::services(args)?,
+        "web" => return web::web(args),
         "check" => {
             setup::setup()?;
             check::fmt()?;

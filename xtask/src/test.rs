@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that proves the project, and what it proved.
 
 use std::io::{BufRead, BufReader};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::Result;
@@ -19,6 +19,10 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
     let mut report = Report::default();
     let mut good = cargo_test(args, &servers.variables, &mut report)?;
     drop(servers);
+    // Who asks for some of cargo's tests does not ask for these.
+    if args.is_empty() {
+        good &= crate::web::test(&[], &mut report)?;
+    }
     good &= report.passed();
     println!("\n{}", report.summary());
     println!("{} in {} s", if good { "passed" } else { "FAILED" }, began.elapsed().as_secs());
@@ -27,10 +31,16 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
 
 /// Whether cargo itself was content.
 fn cargo_test(args: &[String], variables: &[(String, String)], report: &mut Report) -> Result<bool> {
+    let mut command = cargo(["test", "--no-fail-fast"]);
+    command.args(args).envs(variables.iter().cloned());
+    read_tests(command, report)
+}
+
+/// Runs what prints tests as libtest does: whether it was content.
+pub(crate) fn read_tests(mut command: Command, report: &mut Report) -> Result<bool> {
     // One pipe for both, so that cargo's "Running …" stands before what that binary prints.
     let (reader, writer) = std::io::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
-    let mut command = cargo(["test", "--no-fail-fast"]);
-    command.args(args).envs(variables.iter().cloned()).stdin(Stdio::null());
+    command.stdin(Stdio::null());
     command.stdout(writer.try_clone().map_err(|e| format!("cannot share a pipe: {e}"))?).stderr(writer);
     let said = describe(&command);
     eprintln!("$ {said}");

@@ -31,5 +31,28 @@ pub use proxy::{Added, Direction, Proxy, Toxic};
 pub use server::Server;
 pub use shared::{Missing, SERVICES, Service, shared};
 
+/// The program of this name (the first of them that is there), installed from this package of the system's where none is and
+/// we may; else why there is none.
+///
+/// # Errors
+/// In words for the person at the terminal.
+pub fn program(names: &[&str], package: &str) -> Result<std::path::PathBuf> {
+    let found = || names.iter().find_map(|name| install::on_path(name));
+    install::found_or_packaged(names.first().copied().unwrap_or(package), package, found)
+}
+
+/// Whether `KV_TEST_REQUIRE` names it: names joined by commas, or `all`.
+pub fn required(name: &str) -> bool {
+    kind::named(&std::env::var("KV_TEST_REQUIRE").unwrap_or_default(), name)
+}
+
+/// Where this user keeps what can be had again.
+///
+/// # Errors
+/// Where no variable says so.
+pub fn cache() -> Result<std::path::PathBuf> {
+    install::cache()
+}
+
 /// What went wrong, in words for the person at the terminal.
 pub type Result<T = (), E = String> = std::result::Result<T, E>;

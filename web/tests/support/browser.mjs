@@ -1,5 +1,5 @@
 // A browser with a profile of its own on disk: in memory IndexedDB would keep nothing, and strict writes would cost nothing.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -17,6 +17,16 @@ const QUIET = [
   '--disable-renderer-backgrounding',
 ];
 
+/** The processes that use this profile, and so are ours. */
+async function processes(profile) {
+  const found = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (line.includes(`--user-data-dir=${profile}`)) found.push(Number(pid));
+  }
+  return found;
+}
+
 /** The browser to test in: `KV_TEST_CHROMIUM` names its program. */
 export const program = process.env.KV_TEST_CHROMIUM ?? '/usr/bin/chromium';
 
@@ -31,7 +41,18 @@ export async function launch({ profile, args = [] } = {}) {
   });
   return {
     context,
-    folder,
+    /** At once, with all its processes, as when the machine runs out of memory. */
+    async kill() {
+      const pids = await processes(folder);
+      for (const pid of pids) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended with its parent.
+        }
+      }
+      await context.close().catch(() => {});
+    },
     async close() {
       await context.close();
       if (own) await rm(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -1,0 +1,150 @@
+//! The npm package: `web/`, built and tested. Its tools are those of its lock files: wasm-bindgen's in the version of the
+//! crate, the others by npm.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::Result;
+use crate::cargo::{call, cargo, describe, program, root, target_directory};
+use crate::report::Report;
+use crate::test::read_tests;
+
+/// What browsers run.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// `web`: builds the package; `web test [NAME]`: runs its tests, or those whose name holds NAME.
+pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
+    crate::setup::setup()?;
+    match args.split_first() {
+        None => {
+            build()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some((first, rest)) if first == "test" => {
+            let mut report = Report::default();
+            let good = test(rest, &mut report)? && report.passed();
+            println!("\n{}", report.summary());
+            Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Some((other, _)) => Err(format!("web has no `{other}`; it has `test`")),
+    }
+}
+
+/// Makes `web/dist`.
+fn build() -> Result {
+    let glue = glue("dataknobs-kv-web", "dataknobs_kv_web", "web", "dataknobs_kv")?;
+    packages()?;
+    call(program("node").arg("web/build.mjs").arg(glue))
+}
+
+/// Builds a crate for browsers: the folder of what wasm-bindgen makes of it.
+fn glue(package: &str, file: &str, profile: &str, name: &str) -> Result<PathBuf> {
+    call(&mut cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]))?;
+    let target = target_directory()?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let glue = target.join("glue").join(name);
+    let mut bindgen = program(&wasm_bindgen()?.to_string_lossy());
+    bindgen.args(["--target", "web", "--out-name", name, "--out-dir"]).arg(&glue);
+    call(bindgen.arg(target.join(TARGET).join(folder).join(format!("{file}.wasm"))))?;
+    Ok(glue)
+}
+
+/// wasm-bindgen's program, which must be of the very version of the crate: the one on the PATH, or one of our own.
+fn wasm_bindgen() -> Result<PathBuf> {
+    let version = locked("wasm-bindgen")?;
+    if is_version(Path::new("wasm-bindgen"), &version) {
+        return Ok("wasm-bindgen".into());
+    }
+    let root = dataknobs_kv_services::cache()?.join(format!("wasm-bindgen-{version}"));
+    let own = root.join("bin").join(format!("wasm-bindgen{}", std::env::consts::EXE_SUFFIX));
+    if !is_version(&own, &version) {
+        eprintln!("web: wasm-bindgen {version} is missing: building it, which takes some minutes, once");
+        let mut install = cargo(["install", "wasm-bindgen-cli", "--version", &version, "--root"]);
+        // Beside the project's own target folder, whose profiles are not meant for it.
+        call(install.arg(&root).env("CARGO_TARGET_DIR", root.join("target")))?;
+        let _ = std::fs::remove_dir_all(root.join("target"));
+    }
+    Ok(own)
+}
+
+fn is_version(file: &Path, version: &str) -> bool {
+    let output = Command::new(file).arg("--version").stderr(Stdio::null()).output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1) == Some(version))
+}
+
+/// The version of a crate in the workspace's lock file.
+fn locked(name: &str) -> Result<String> {
+    let file = root().join("Cargo.lock");
+    let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    let after = format!("name = \"{name}\"\nversion = \"");
+    let version = text.split_once(&after).and_then(|(_, rest)| rest.split_once('"'));
+    version.map(|(version, _)| version.to_owned()).ok_or(format!("{} has no {name}", file.display()))
+}
+
+/// What `package-lock.json` names, installed if it is not.
+fn packages() -> Result {
+    let (lock, installed) = (root().join("package-lock.json"), root().join("node_modules/.package-lock.json"));
+    let changed = |file: &Path| std::fs::metadata(file).and_then(|metadata| metadata.modified());
+    if let (Ok(lock), Ok(installed)) = (changed(&lock), changed(&installed))
+        && lock <= installed
+    {
+        return Ok(());
+    }
+    call(program("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+}
+
+/// What the tests need beside what is built here.
+struct Tools {
+    chromium: PathBuf,
+}
+
+fn tools() -> Result<Tools> {
+    for name in ["node", "npm"] {
+        if !Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return Err(format!("{name} is not installed: https://nodejs.org has it"));
+        }
+    }
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    Ok(Tools { chromium: dataknobs_kv_services::program(&names, "chromium")? })
+}
+
+/// Builds the package and runs its tests, in Node and in a browser. Without a browser they are ignored, unless
+/// `KV_TEST_REQUIRE` names `chromium`. Whether all went well.
+pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
+    let tools = match tools() {
+        Ok(tools) => tools,
+        Err(reason) if dataknobs_kv_services::required("chromium") => {
+            return Err(format!("KV_TEST_REQUIRE names chromium, and the browser's tests cannot run: {reason}"));
+        }
+        Err(reason) => {
+            for line in [
+                "     Running tests of the browser package (web-0)".to_owned(),
+                format!("test all_of_it ... ignored, {reason}"),
+                "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out".to_owned(),
+            ] {
+                report.line(&line);
+                println!("{line}");
+            }
+            return Ok(true);
+        }
+    };
+    build()?;
+    let suite = glue("dataknobs-kv-web-conformance", "dataknobs_kv_web_conformance", "dev", "conformance")?;
+    let mut command = program("node");
+    command.arg("web/tests/run.mjs").args(only);
+    command.env("KV_WEB_CONFORMANCE", suite).env("KV_TEST_CHROMIUM", tools.chromium);
+    eprintln!("$ {}", describe(&command));
+    read_tests(command, report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_file_names_wasm_bindgen() {
+        let version = locked("wasm-bindgen").expect("a version");
+        assert!(version.split('.').count() == 3, "{version}");
+        assert!(locked("no-such-crate").is_err());
+    }
+}
