@@ -68,6 +68,7 @@ async function suite(kind, place) {
 
 /** Runs them all: each kind of place with a database of its own, at the same time. */
 export async function conformance() {
+  if (process.env.KV_WEB_CONFORMANCE === undefined) throw new Error('KV_WEB_CONFORMANCE names no folder: cargo xtask web test');
   const server = await serve({ '/pages/': join(here, 'pages'), '/conformance/': process.env.KV_WEB_CONFORMANCE });
   const browser = await launch();
   try {

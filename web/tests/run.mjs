@@ -38,10 +38,10 @@ try {
   }
   await page.close();
   await suite('browser', several({ browser, url: server.url }));
+  await suite('package', shipped({ browser }));
 } finally {
   await browser.close();
   await server.close();
 }
-await suite('package', shipped());
 await conformance();
 finish();
