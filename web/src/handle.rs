@@ -5,8 +5,10 @@ use std::sync::Arc;
 use dataknobs_kv_core::store::{
     Action, ChangeResult, Check, DeleteResult, Item, MAX_ITEMS, Query, SetResult, SwapResult, TransactionResult,
 };
-use dataknobs_kv_core::{Core, Error, MemoryStorage, Precondition, Projection, Result, State, Storage, Store, Value, Version, key};
-use futures::future::join_all;
+use dataknobs_kv_core::{
+    Core, Error, MemoryStorage, Precondition, Projection, Result, State, Storage, Store, Value, Version, key,
+};
+use futures::future::{LocalBoxFuture, join_all};
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
@@ -32,6 +34,11 @@ impl std::fmt::Debug for Handle {
 
 /// A promise of what the future gives; errors are `KvError`s.
 fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+    // Of one type for all calls: what runs a future is larger than most of them.
+    boxed(Box::pin(future))
+}
+
+fn boxed(future: LocalBoxFuture<'static, Result<JsValue>>) -> Promise {
     future_to_promise(async move { future.await.map_err(|error| thrown(&error)) })
 }
 
@@ -165,9 +172,8 @@ impl Handle {
     /// The version, or what stands in the way.
     pub fn set(&self, namespace: String, key: String, value: &Encoded, given: JsValue) -> Promise {
         let store = self.store.clone();
-        let item = convert::value(value).and_then(|value| {
-            Ok(Item { key: key.clone(), value, options: Options::set(options(given).as_ref())? })
-        });
+        let item = convert::value(value)
+            .and_then(|value| Ok(Item { key: key.clone(), value, options: Options::set(options(given).as_ref())? }));
         promise(async move { written(&key, store.set(&namespace, item?).await?) })
     }
 

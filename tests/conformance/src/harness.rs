@@ -132,8 +132,7 @@ impl TestClock for HandClock {
 pub type Over = Arc<dyn Fn(Arc<dyn Storage>) -> Arc<dyn Store> + Send + Sync>;
 
 /// Opens the data again, all that used it being gone.
-pub type Reopen =
-    Box<dyn FnOnce() -> Task<(Arc<dyn Store>, Option<Arc<dyn Storage>>, Option<Reopener>)> + Send>;
+pub type Reopen = Box<dyn FnOnce() -> Task<(Arc<dyn Store>, Option<Arc<dyn Storage>>, Option<Reopener>)> + Send>;
 
 /// A [`Reopen`] to be used later.
 pub struct Reopener(pub Reopen);

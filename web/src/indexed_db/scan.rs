@@ -202,12 +202,7 @@ impl<'a> Scan<'a> {
 }
 
 /// How many living entries the range holds; none where paging tells as cheaply.
-pub(super) async fn count(
-    link: &Link,
-    namespace: &str,
-    range: &Range,
-    now: Timestamp,
-) -> Result<Option<u64>, Failure> {
+pub(super) async fn count(link: &Link, namespace: &str, range: &Range, now: Timestamp) -> Result<Option<u64>, Failure> {
     let transaction = link.begin(false).await?;
     let (from, to, after) = (range.from.as_deref(), range.to.as_deref(), range.after.as_deref());
     let count = JsFuture::from(transaction.count(namespace, from, to, after, now as f64)?).await?;

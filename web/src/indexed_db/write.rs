@@ -416,7 +416,8 @@ fn check_size(mutation: &Mutation) -> Result<()> {
         Change::Extend(_) | Change::Delete | Change::Check => (0, None),
     };
     let metadata = metadata.map_or(0, String::len) as u64;
-    for (what, limit, actual) in [("value", MAX_VALUE_BYTES, value as u64), ("metadata", MAX_METADATA_BYTES, metadata)] {
+    for (what, limit, actual) in [("value", MAX_VALUE_BYTES, value as u64), ("metadata", MAX_METADATA_BYTES, metadata)]
+    {
         if actual > limit {
             return Err(Error::too_large(what, limit, actual));
         }
