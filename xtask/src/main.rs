@@ -38,7 +38,8 @@ cargo xtask COMMAND
   web [test [NAME]]  the npm package, into web/dist; `test`: its tests, in Node and in the installed Chromium
 
   size               the size of the core component
-  bench [NAME...]    the measurements; without a NAME all of them, and the tables go to docs/benchmarks.md
+  bench [NAME...]    the measurements; without a NAME all of them, and the tables go to docs/benchmarks.md;
+                     `bench web [NAME]`: in a browser, beside other packages
   real-input         a large real data set through the command line: import, list, export, import again, compare
 ";
 

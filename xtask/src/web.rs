@@ -137,6 +137,13 @@ pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
     read_tests(command, report)
 }
 
+/// Measures the package in a browser beside others of its kind.
+pub(crate) fn bench(only: &[String]) -> Result {
+    let tools = tools()?;
+    build()?;
+    call(program("node").arg("web/bench/run.mjs").args(only).env("KV_TEST_CHROMIUM", tools.chromium))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! The suite over IndexedDB, for a page or a worker to run case by case: `web/tests/conformance.mjs` drives it.
 #![cfg(target_family = "wasm")]
+#![allow(clippy::arc_with_non_send_sync)]
 
 use std::sync::Arc;
 
