@@ -1,5 +1,5 @@
 // Runs cases of the suite for whoever asks: in a page, in a dedicated worker, in a shared worker.
-import init, { cases, run } from '/conformance/dataknobs_kv_web_conformance.js';
+import init, { cases, run } from '/conformance/conformance.js';
 
 let ready;
 
