@@ -25,6 +25,7 @@ const server = await serve({ '/': folder });
 const browser = await launch();
 try {
   const page = await browser.context.newPage();
+  page.on('console', (message) => console.error(message.text()));
   page.on('pageerror', (error) => console.error(String(error)));
   await page.goto(server.url);
   await page.waitForFunction(() => globalThis.ready);

@@ -41,11 +41,10 @@ fn build() -> Result {
 fn glue(package: &str, file: &str, profile: &str, name: &str) -> Result<PathBuf> {
     call(&mut cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]))?;
     let target = target_directory()?;
-    let folder = if profile == "dev" { "debug" } else { profile };
     let glue = target.join("glue").join(name);
     let mut bindgen = program(&wasm_bindgen()?.to_string_lossy());
     bindgen.args(["--target", "web", "--out-name", name, "--out-dir"]).arg(&glue);
-    call(bindgen.arg(target.join(TARGET).join(folder).join(format!("{file}.wasm"))))?;
+    call(bindgen.arg(target.join(TARGET).join(profile).join(format!("{file}.wasm"))))?;
     Ok(glue)
 }
 
@@ -129,7 +128,7 @@ pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
         }
     };
     build()?;
-    let suite = glue("dataknobs-kv-web-conformance", "dataknobs_kv_web_conformance", "dev", "conformance")?;
+    let suite = glue("dataknobs-kv-web-conformance", "dataknobs_kv_web_conformance", "web-test", "conformance")?;
     let mut command = program("node");
     command.arg("web/tests/run.mjs").args(only);
     command.env("KV_WEB_CONFORMANCE", suite).env("KV_TEST_CHROMIUM", tools.chromium);
