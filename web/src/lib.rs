@@ -1,6 +1,6 @@
 //! dataknobs-kv in browsers: the rules of the core over IndexedDB or memory, for JavaScript.
 //!
-//! * [`indexed_db`]: the storage
+//! * `indexed_db`: the storage
 //! * `handle`: what JavaScript calls; `js/` beside this crate makes an interface of it that people use
 //! * `convert`: values and options at the border
 #![cfg(target_family = "wasm")]
