@@ -29,6 +29,16 @@ pub fn binary() -> &'static Path {
     })
 }
 
+/// The command, with no setting of the surrounding environment. Compiled code is kept where other tests find it.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DATAKNOBS_KV_")) {
+        command.env_remove(name);
+    }
+    command.env("XDG_CACHE_HOME", cache());
+    command
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace")
 }

@@ -3,7 +3,7 @@
 mod binary;
 mod service;
 
-pub use binary::{binary, cache};
+pub use binary::{binary, cache, command};
 pub use service::ServiceProcess;
 
 /// The Rust that the README shows is compiled and run.

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{binary, cache};
+use crate::command;
 
 /// `dataknobs-kv serve` on the loopback address, ended with this value.
 pub struct ServiceProcess {
@@ -77,15 +77,10 @@ impl Drop for ServiceProcess {
 
 fn launch(store: &str, listen: &str, options: &[String], log: &Path) -> Result<(Child, String), String> {
     let file = File::options().create(true).append(true).open(log).expect("a file for the log");
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DATAKNOBS_KV_")) {
-        command.env_remove(name);
-    }
-    let mut process = command
+    let mut process = command()
         .args(["serve", "--listen", listen, "--store", store])
         .args(options)
         .env("DATAKNOBS_KV_LOG", "warn")
-        .env("XDG_CACHE_HOME", cache())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(file)

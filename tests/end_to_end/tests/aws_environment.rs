@@ -4,10 +4,10 @@
 //! `KV_TEST_S3_SEAWEEDFS=s3://… cargo test --test aws_environment`
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use dataknobs_kv::Location;
-use dataknobs_kv_end_to_end::{binary, cache};
+use dataknobs_kv_end_to_end::command;
 use dataknobs_kv_services::shared;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -82,14 +82,11 @@ fn works(home: &Path, store: &str, environment: &[(&str, &str)], value: &str) ->
 }
 
 fn run(home: &Path, store: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("AWS_") || text.starts_with("DATAKNOBS_KV_") {
-            command.env_remove(&name);
-        }
+    let mut command = command();
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        command.env_remove(name);
     }
     command.args(["--store", store]).args(arguments).current_dir(home);
-    command.env("HOME", home).env("XDG_CACHE_HOME", cache()).envs(environment.iter().copied());
+    command.env("HOME", home).envs(environment.iter().copied());
     command.output().expect("the command starts")
 }

@@ -2,9 +2,7 @@
 //!
 //! `KV_TEST_POSTGRES=postgres://… cargo test -p dataknobs-kv-end-to-end --test doctor`
 
-use std::process::Command;
-
-use dataknobs_kv_end_to_end::{binary, cache};
+use dataknobs_kv_end_to_end::command;
 use dataknobs_kv_services::{SERVICES, Service};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value as Json;
@@ -29,11 +27,7 @@ fn doctor(url: &str) -> Result<(Json, i32), Failed> {
 }
 
 fn run(arguments: &[&str]) -> std::process::Output {
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DATAKNOBS_KV_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments).env("XDG_CACHE_HOME", cache()).output().expect("the command starts")
+    command().args(arguments).output().expect("the command starts")
 }
 
 fn examine(service: Service, url: &str) -> Result<(), Failed> {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use dataknobs_kv::{
     Config, Entry, Expiry, Item, KvStore, Location, MigrateOptions, SetOptions, Timestamp, Value, json, migrate,
 };
-use dataknobs_kv_end_to_end::{binary, cache};
 use dataknobs_kv_services::{Missing, shared};
 use futures::TryStreamExt;
 use libtest_mimic::{Arguments, Trial};
@@ -147,11 +146,8 @@ fn absolute(folder: &Path, url: &str) -> String {
 }
 
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DATAKNOBS_KV_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(folder).env("XDG_CACHE_HOME", cache()).stdin(Stdio::null());
+    let mut command = dataknobs_kv_end_to_end::command();
+    command.current_dir(folder).stdin(Stdio::null());
     command
 }
 

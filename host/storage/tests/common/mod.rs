@@ -10,6 +10,19 @@ use dataknobs_kv_core::storage::{Amendment, Change, Hint, Mutation, Outcome, Ran
 use dataknobs_kv_core::{Attributes, Precondition, Projection, Result, State, Storage, Timestamp, ValueType, Version};
 use dataknobs_kv_storage::{RedbConfig, RedbStorage};
 
+/// The console sessions of a page: each command behind its `$`, and what it printed.
+pub fn sessions(page: &str) -> Vec<(String, String)> {
+    let mut sessions = Vec::new();
+    for block in page.split("```console\n").skip(1) {
+        let (block, _) = block.split_once("```").expect("the block ends");
+        for part in block.split("$ ").skip(1) {
+            let (command, output) = part.split_once('\n').expect("an output");
+            sessions.push((command.to_owned(), output.to_owned()));
+        }
+    }
+    sessions
+}
+
 pub const NS: &str = "default";
 
 pub async fn open(path: &Path) -> RedbStorage {

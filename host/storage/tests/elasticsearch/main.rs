@@ -431,16 +431,14 @@ async fn transcript(place: Place) {
     keys(&storage, NS, 1, 10).await;
     let page = include_str!("../../../../docs/backends/elasticsearch.md");
     let mut shown = 0;
-    for block in page.split("```console\n").skip(1) {
-        let block = block.split("```").next().unwrap();
-        let (command, expected) = block.strip_prefix("$ ").unwrap().split_once('\n').unwrap();
+    for (command, expected) in common::sessions(page) {
         let output = std::process::Command::new("sh")
-            .args(["-c", command])
+            .args(["-c", &command])
             .env("SERVER", format!("http://127.0.0.1:{}", place.port))
             .env("INDEX", &place.index)
             .output()
             .unwrap();
-        assert_eq!(hidden(&String::from_utf8(output.stdout).unwrap()), hidden(expected), "{command}");
+        assert_eq!(hidden(&String::from_utf8(output.stdout).unwrap()), hidden(&expected), "{command}");
         shown += 1;
     }
     assert_eq!(shown, 2);

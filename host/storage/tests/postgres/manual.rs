@@ -37,28 +37,15 @@ async fn fill(storage: &dyn Storage) {
     }
 }
 
-/// A command behind its `$`, and what it writes.
-fn blocks(page: &str) -> Vec<(String, String)> {
-    let mut blocks = Vec::new();
-    for block in page.split("```console\n").skip(1) {
-        let (block, _) = block.split_once("```").expect("the block ends");
-        for part in block.split("$ ").skip(1) {
-            let (command, output) = part.split_once('\n').expect("an output");
-            blocks.push((command.to_owned(), output.to_owned()));
-        }
-    }
-    blocks
-}
-
 async fn transcripts(place: Arc<Place>) {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/backends/postgres.md")).unwrap();
-    let blocks = blocks(&page);
-    assert!(blocks.len() >= 3, "the page has transcripts");
+    let sessions = sessions(&page);
+    assert!(sessions.len() >= 3, "the page has transcripts");
     let storage = place.open().await;
     fill(&storage).await;
     let config = place.config();
-    for (command, shown) in blocks {
+    for (command, shown) in sessions {
         let sql = command.strip_prefix("psql kv -c \"").and_then(|rest| rest.strip_suffix('"')).unwrap_or_else(|| {
             panic!("{command}: the page says `psql kv -c \"…\"`");
         });

@@ -33,23 +33,16 @@ pub(crate) async fn is_true(bed: Bed) {
     write_one(&*storage, session, 1_800_000_000_000).await.unwrap();
     must_write(&*storage, put("app.name", b"demo")).await;
     let mut shown = 0;
-    for block in PAGE.split("```console\n").skip(1) {
-        let block = block.split("```").next().unwrap();
-        let mut lines = block.lines().peekable();
-        while let Some(line) = lines.next() {
-            let Some(command) = line.strip_prefix("$ redis-cli ") else { continue };
-            let mut expected = Vec::new();
-            while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
-                expected.push(line.to_owned());
-            }
-            let port = bed.server.port().to_string();
-            let output =
-                Command::new("sh").args(["-c", &format!("redis-cli --no-raw -p {port} {command}")]).output().unwrap();
-            let printed: Vec<String> =
-                String::from_utf8(output.stdout).unwrap().trim_end().lines().map(str::to_owned).collect();
-            assert_eq!(hidden(&printed), hidden(&expected), "{command}");
-            shown += 1;
-        }
+    for (command, expected) in sessions(PAGE) {
+        let Some(command) = command.strip_prefix("redis-cli ") else { continue };
+        let expected: Vec<String> = expected.lines().map(str::to_owned).collect();
+        let port = bed.server.port().to_string();
+        let output =
+            Command::new("sh").args(["-c", &format!("redis-cli --no-raw -p {port} {command}")]).output().unwrap();
+        let printed: Vec<String> =
+            String::from_utf8(output.stdout).unwrap().trim_end().lines().map(str::to_owned).collect();
+        assert_eq!(hidden(&printed), hidden(&expected), "{command}");
+        shown += 1;
     }
     assert!(shown >= 4, "the page shows {shown} commands");
 }

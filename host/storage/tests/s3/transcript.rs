@@ -6,7 +6,7 @@ use dataknobs_kv_core::storage::{Change, Mutation};
 use dataknobs_kv_core::{Attributes, Precondition, ValueType};
 
 use crate::Place;
-use crate::common::must_write;
+use crate::common::{must_write, sessions};
 
 const PAGE: &str = include_str!("../../../../docs/backends/s3.md");
 
@@ -44,20 +44,15 @@ pub(crate) async fn is_true(mut place: Place) {
     );
     let bucket = format!("{}/{}", config.endpoint.as_deref().expect("an endpoint"), config.bucket);
     let mut shown = 0;
-    for block in PAGE.split("```console\n").skip(1) {
-        let block = block.split("```").next().unwrap();
-        for part in block.split("$ curl").skip(1) {
-            let (command, expected) = part.split_once('\n').unwrap();
-            let prefix = format!("{}/", config.prefix);
-            let command = command.replace("store%2F", &prefix.replace('/', "%2F")).replace("store/", &prefix);
-            let command = format!("curl{command}");
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &command]).env("SIGNED", &signed).env("BUCKET", &bucket);
-            let output = shell.output().unwrap();
-            let printed = String::from_utf8(output.stdout).unwrap().replace(&prefix, "store/");
-            assert_eq!(hidden(&printed), hidden(expected), "{command}");
-            shown += 1;
-        }
+    for (command, expected) in sessions(PAGE) {
+        let prefix = format!("{}/", config.prefix);
+        let command = command.replace("store%2F", &prefix.replace('/', "%2F")).replace("store/", &prefix);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).env("SIGNED", &signed).env("BUCKET", &bucket);
+        let output = shell.output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap().replace(&prefix, "store/");
+        assert_eq!(hidden(&printed), hidden(&expected), "{command}");
+        shown += 1;
     }
     assert_eq!(shown, 2);
 }
