@@ -42,7 +42,8 @@ if (!(await stat(optimised).catch(() => undefined))) {
 await copyFile(optimised, wasm);
 const bytes = await readFile(wasm);
 
-// Six bits a character. Decoded by hand: `atob` gives a string, and `fetch` of a data URL is what many policies forbid.
+// Six bits a character. Not decoded by `fetch` of a data URL, which many policies forbid, but by `atob`, whose string has a
+// character for each byte.
 await writeFile(
   join(dist, 'inline.js'),
   `const text = "${bytes.toString('base64')}";\n` +
@@ -84,8 +85,16 @@ await build({
 });
 
 node(bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json');
-// What only the bundle needs.
-for (const internal of ['text', 'wasm']) await rm(join(dist, `${internal}.d.ts`), { force: true });
+// What the public types do not lead to, only the bundle needs.
+const reached = new Set();
+async function reach(name) {
+  if (reached.has(name)) return;
+  reached.add(name);
+  const text = await readFile(join(dist, name), 'utf8');
+  for (const [, other] of text.matchAll(/from '\.\/([\w-]+)\.js'|import\("\.\/([\w-]+)\.js"\)/g)) await reach(`${other}.d.ts`);
+}
+await reach('index.d.ts');
+for (const name of await readdir(dist)) if (name.endsWith('.d.ts') && !reached.has(name)) await rm(join(dist, name));
 
 const glueBytes = await readFile(join(dist, 'index.js'));
 const size = (buffer) => ({ raw: buffer.length, gzip: gzipSync(buffer, { level: 9 }).length, brotli: brotliCompressSync(buffer).length });

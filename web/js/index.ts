@@ -9,17 +9,17 @@ export { KvError, type KvErrorCode } from './error.js';
 export type { Listing } from './listing.js';
 export { type MigrateOptions, type Migration, migrateStore } from './migrate.js';
 export type { CallOptions, ConditionOptions, ExpiryOptions, Metadata, SetOptions } from './options.js';
-export {
-  type Action,
-  type Capabilities,
-  type Check,
-  type Child,
-  type Description,
-  type Entry,
-  KVStore,
-  type ListOptions,
-  type OpenOptions,
-  type SetResult,
-  type TransactionResult,
-} from './store.js';
+export { KVStore } from './store.js';
+export type {
+  Action,
+  Capabilities,
+  Check,
+  Child,
+  Description,
+  Entry,
+  ListOptions,
+  OpenOptions,
+  SetResult,
+  TransactionResult,
+} from './types.js';
 export type { KvValue, StoredValue, ValueType } from './values.js';

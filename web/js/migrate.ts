@@ -1,6 +1,7 @@
 import { KvError, invalid } from './error.js';
 import { given, throwIfAborted } from './options.js';
-import type { Entry, KVStore } from './store.js';
+import type { KVStore } from './store.js';
+import type { Entry } from './types.js';
 
 /** Options of {@link migrateStore}. */
 export interface MigrateOptions {

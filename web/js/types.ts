@@ -1,0 +1,97 @@
+import type { CallOptions, Metadata, SetOptions } from './options.js';
+import type { KvValue, ValueType } from './values.js';
+
+/** How to open a store. */
+export interface OpenOptions {
+  /** `indexeddb` (the default): in the browser, for all tabs of the site. `memory`: gone with the page. */
+  backend?: 'indexeddb' | 'memory' | undefined;
+  /** Stores with different namespaces do not see each other's entries. `default` if not given. */
+  namespace?: string | undefined;
+  /** The IndexedDB database; `dataknobs-kv` if not given. */
+  name?: string | undefined;
+  /**
+   * IndexedDB: when a write is answered. `relaxed` (the default): when the operating system has it, so that it survives the
+   * browser but not a power cut. `strict`: when it is on disk, which takes about twice as long for a single write.
+   */
+  durability?: 'relaxed' | 'strict' | undefined;
+  /** IndexedDB: how many seconds opening the database, or a transaction, may take. 10 if not given. */
+  timeout?: number | undefined;
+  /** Remove expired entries in the background. They are absent in any case; this frees their space. */
+  autoCleanup?: boolean | undefined;
+  /** How often, in seconds; 60 if not given. */
+  cleanupInterval?: number | undefined;
+}
+
+/** What is known of an entry besides its value. */
+export interface Description {
+  key: string;
+  type: ValueType;
+  /** Changes with every write; for `ifVersion`. Opaque: compare only for equality. */
+  version: string;
+  metadata: Metadata;
+  contentType: string | undefined;
+  createdAt: Date;
+  updatedAt: Date;
+  expiresAt: Date | undefined;
+  /** With a sliding expiry: how far a read moves it, in milliseconds. */
+  slidingMs: number | undefined;
+  /** Of the stored value, in bytes. */
+  size: number;
+}
+
+/** An entry with its value. */
+export interface Entry<T = unknown> extends Description {
+  value: T;
+}
+
+/** What became of a {@link KVStore.set}: with a condition that did not hold, what is there instead, if anything is. */
+export type SetResult<T = unknown> =
+  | { written: true; version: string }
+  | { written: false; current: Entry<T> | undefined };
+
+/** Options of a listing. */
+export interface ListOptions extends CallOptions {
+  /** Only entries whose metadata has these fields, equal as JSON. */
+  metadata?: Metadata | undefined;
+  /** How many to read at once; the store decides if not given. */
+  pageSize?: number | undefined;
+}
+
+/** One step down the hierarchy of keys. */
+export interface Child {
+  /** Its name, unescaped. */
+  segment: string;
+  /** The key that it is, or would be. */
+  key: string;
+  /** Whether there is an entry of just that key. */
+  isEntry: boolean;
+  /** How many entries lie below it, where asked for. */
+  below: number | undefined;
+  hasChildren: boolean;
+}
+
+/** What the backend can do. What it cannot is refused with `unsupported`. */
+export interface Capabilities {
+  durable: boolean;
+  shared: boolean;
+  maxAtomic: number;
+  maxValueBytes: number;
+  maxMetadataBytes: number;
+  sliding: boolean;
+  cheapAmend: boolean;
+  nativeExpiry: boolean;
+  indexedScan: boolean;
+}
+
+/** For {@link KVStore.transact}: must hold, or nothing is applied. */
+export type Check = { key: string; ifVersion: string } | { key: string; ifAbsent: true };
+
+/** For {@link KVStore.transact}. */
+export type Action =
+  | ({ set: string; value: KvValue } & Omit<SetOptions, 'signal'>)
+  | { delete: string };
+
+/** What became of a transaction: versions by key, or what stood in the way, and nothing was applied. */
+export type TransactionResult =
+  | { committed: true; versions: Map<string, string> }
+  | { committed: false; key: string; current: Description | undefined };
