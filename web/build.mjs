@@ -1,9 +1,11 @@
-// Makes the package of what wasm-bindgen made: `cargo xtask web` calls it with the folder of the glue.
+// Makes the package of what wasm-bindgen made: `cargo xtask web` calls it with the folders of the two modules' glue.
 //
-//   dist/index.js           the API and the glue, one file
-//   dist/inline.js          the WebAssembly module as text, for where the file cannot be found
-//   dist/dataknobs_kv.wasm  the same as a file, optimised
-//   dist/*.d.ts             types
+//   dist/index.js                 the API, and the glue of IndexedDB and memory
+//   dist/dataknobs_kv.wasm        their WebAssembly module, optimised
+//   dist/inline.js                the same as text, for where the file cannot be found
+//   dist/http.js, dataknobs_kv_http.wasm, http-inline.js
+//                                 the client of a service likewise, loaded only where it is opened
+//   dist/*.d.ts                   types
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
@@ -13,7 +15,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 
 const here = import.meta.dirname;
-const [glue, kept] = process.argv.slice(2);
+const [database, http, kept] = process.argv.slice(2);
 const dist = join(here, 'dist');
 const built = join(here, 'build');
 
@@ -25,64 +27,76 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 await mkdir(built, { recursive: true });
 
-const wasm = join(dist, 'dataknobs_kv.wasm');
-await copyFile(join(glue, 'dataknobs_kv.d.ts'), join(built, 'dataknobs_kv.d.ts'));
-// Optimised once: it takes longer than all the rest.
-const source = join(glue, 'dataknobs_kv_bg.wasm');
-const digest = createHash('sha256').update(await readFile(source)).digest('hex');
-const optimised = join(built, `${digest}.wasm`);
-if (!(await stat(optimised).catch(() => undefined))) {
-  for (const old of await readdir(built)) if (old.endsWith('.wasm')) await rm(join(built, old));
-  // The features are those that the module was compiled with; `--all-features` breaks it.
-  execFileSync(process.execPath, [bin('binaryen', 'bin/wasm-opt'), source, '-Oz', '-o', `${optimised}.part`], {
-    stdio: 'inherit',
-  });
-  await rename(`${optimised}.part`, optimised);
+/** A module and its text, in `dist`. */
+async function module_(glue, name, inline) {
+  await copyFile(join(glue, `${name}.d.ts`), join(built, `${name}.d.ts`));
+  // Optimised once: it takes longer than all the rest.
+  const source = join(glue, `${name}_bg.wasm`);
+  const digest = createHash('sha256').update(await readFile(source)).digest('hex');
+  const optimised = join(built, `${name}-${digest}.wasm`);
+  if (!(await stat(optimised).catch(() => undefined))) {
+    const old = new RegExp(`^${name}-[0-9a-f]{64}\\.wasm$`);
+    for (const file of await readdir(built)) if (old.test(file)) await rm(join(built, file));
+    // The features are those that the module was compiled with; `--all-features` breaks it.
+    execFileSync(process.execPath, [bin('binaryen', 'bin/wasm-opt'), source, '-Oz', '-o', `${optimised}.part`], {
+      stdio: 'inherit',
+    });
+    await rename(`${optimised}.part`, optimised);
+  }
+  await copyFile(optimised, join(dist, `${name}.wasm`));
+  const bytes = await readFile(optimised);
+  // Six bits a character. Not decoded by `fetch` of a data URL, which many policies forbid, but by `atob`, whose string has a
+  // character for each byte.
+  await writeFile(
+    join(dist, inline),
+    `const text = "${bytes.toString('base64')}";\n` +
+      'export default function bytes() {\n' +
+      '  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));\n' +
+      '}\n',
+  );
 }
-await copyFile(optimised, wasm);
-const bytes = await readFile(wasm);
 
-// Six bits a character. Not decoded by `fetch` of a data URL, which many policies forbid, but by `atob`, whose string has a
-// character for each byte.
-await writeFile(
-  join(dist, 'inline.js'),
-  `const text = "${bytes.toString('base64')}";\n` +
-    'export default function bytes() {\n' +
-    '  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));\n' +
-    '}\n',
-);
+await module_(database, 'dataknobs_kv', 'inline.js');
+await module_(http, 'dataknobs_kv_http', 'http-inline.js');
 
-await build({
-  entryPoints: [join(here, 'js/index.ts')],
-  outfile: join(dist, 'index.js'),
-  bundle: true,
-  format: 'esm',
-  target: 'es2022',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  minifyIdentifiers: !kept,
-  legalComments: 'none',
-  // The glue names one module several times.
-  logOverride: { 'duplicate-object-key': 'silent' },
-  sourcemap: 'linked',
-  alias: { '#wasm': join(glue, 'dataknobs_kv.js') },
-  external: ['#inline'],
-  plugins: [
-    {
-      name: 'inline',
-      setup(build) {
-        build.onResolve({ filter: /^#inline$/ }, () => ({ path: './inline.js', external: true }));
-        // The glue would look for its own file, which is another one here.
-        build.onLoad({ filter: /dataknobs_kv\.js$/ }, async ({ path }) => ({
-          contents: (await readFile(path, 'utf8')).replace(
-            /new URL\('dataknobs_kv_bg\.wasm', import\.meta\.url\)/,
-            'undefined',
-          ),
-        }));
+/** What is loaded by itself, and so stays a file of its own. */
+const parts = { '#inline': './inline.js', '#http': './http.js', '#http-inline': './http-inline.js' };
+
+const bundle = (entry, file, inject = []) =>
+  build({
+    inject: inject.map((name) => join(here, 'js', name)),
+    entryPoints: [join(here, 'js', entry)],
+    outfile: join(dist, file),
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    minifyIdentifiers: !kept,
+    legalComments: 'none',
+    // The glue names one module several times.
+    logOverride: { 'duplicate-object-key': 'silent' },
+    sourcemap: 'linked',
+    alias: { '#wasm': join(database, 'dataknobs_kv.js'), '#wasm-http': join(http, 'dataknobs_kv_http.js') },
+    plugins: [
+      {
+        name: 'parts',
+        setup(build) {
+          build.onResolve({ filter: /^#(inline|http|http-inline)$/ }, ({ path }) => ({ path: parts[path], external: true }));
+          // The glue would look for its own file, which is another one here.
+          build.onLoad({ filter: /dataknobs_kv(_http)?\.js$/ }, async ({ path }) => ({
+            contents: (await readFile(path, 'utf8')).replace(
+              /new URL\('dataknobs_kv(_http)?_bg\.wasm', import\.meta\.url\)/,
+              'undefined',
+            ),
+          }));
+        },
       },
-    },
-  ],
-});
+    ],
+  });
+
+await bundle('index.ts', 'index.js');
+await bundle('http.ts', 'http.js', ['fetch.ts']);
 
 node(bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json');
 // What the public types do not lead to, only the bundle needs.
@@ -96,9 +110,10 @@ async function reach(name) {
 await reach('index.d.ts');
 for (const name of await readdir(dist)) if (name.endsWith('.d.ts') && !reached.has(name)) await rm(join(dist, name));
 
-const glueBytes = await readFile(join(dist, 'index.js'));
-const size = (buffer) => ({ raw: buffer.length, gzip: gzipSync(buffer, { level: 9 }).length, brotli: brotliCompressSync(buffer).length });
-for (const [name, buffer] of Object.entries({ 'dataknobs_kv.wasm': bytes, 'index.js': glueBytes })) {
-  const { raw, gzip, brotli } = size(buffer);
-  console.log(`${name.padEnd(18)} ${String(raw).padStart(8)} bytes, gzip ${String(gzip).padStart(7)}, brotli ${String(brotli).padStart(7)}`);
+for (const name of ['dataknobs_kv.wasm', 'index.js', 'dataknobs_kv_http.wasm', 'http.js']) {
+  const bytes = await readFile(join(dist, name));
+  const [gzip, brotli] = [gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
+  console.log(
+    `${name.padEnd(22)} ${String(bytes.length).padStart(8)} bytes, gzip ${String(gzip).padStart(7)}, brotli ${String(brotli).padStart(7)}`,
+  );
 }

@@ -16,7 +16,8 @@
 //! * `outcome-unknown`: a write was sent and no answer came
 //!
 //! Nothing is repeated but reads, once, when their connection broke. No runtime of its own: it runs wherever reqwest
-//! does, in browsers too. A request as a whole (and so a transaction or a compare-and-swap) may be as long as the service
+//! does, in browsers too. These do not tell a connection that was refused from one that broke: there a write to a service that
+//! did not answer last is preceded by a question, so that it is `unavailable` where nobody is. A request as a whole (and so a transaction or a compare-and-swap) may be as long as the service
 //! takes, 32 MiB if nothing else is set; batches are split.
 
 mod entry;

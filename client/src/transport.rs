@@ -1,6 +1,10 @@
 //! Requests out, answers and errors in.
 
 use std::fmt;
+#[cfg(target_family = "wasm")]
+use std::sync::Arc;
+#[cfg(target_family = "wasm")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dataknobs_kv_core::wire::{self, Problem, header};
@@ -45,6 +49,9 @@ pub struct HttpStore {
     base: String,
     token: Option<HeaderValue>,
     timeout: Duration,
+    /// Whether the service answered when it was last asked.
+    #[cfg(target_family = "wasm")]
+    answered: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for HttpStore {
@@ -109,7 +116,14 @@ impl HttpStore {
         let client = client(&url, options.connect_timeout)
             .map_err(|error| Error::Internal(format!("HTTP client: {}", error.without_url())))?;
         let base = url.as_str().trim_end_matches('/').to_owned();
-        Ok(HttpStore { client, base, token, timeout: options.timeout })
+        Ok(HttpStore {
+            client,
+            base,
+            token,
+            timeout: options.timeout,
+            #[cfg(target_family = "wasm")]
+            answered: Arc::new(AtomicBool::new(false)),
+        })
     }
 
     /// A request about a namespace: `what` follows it in the path.
@@ -162,9 +176,10 @@ impl HttpStore {
     async fn send_once(&self, outgoing: &Outgoing) -> Result<Answer, Broken> {
         let access = outgoing.access;
         let url = format!("{}{}", self.base, outgoing.path);
+        let timeout = self.timeout - self.greet(access).await?;
         let mut request = self.client.request(outgoing.method.clone(), url).headers(outgoing.headers.clone());
-        if !self.timeout.is_zero() {
-            request = request.timeout(self.timeout);
+        if !timeout.is_zero() {
+            request = request.timeout(timeout);
         }
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token.clone());
@@ -172,13 +187,58 @@ impl HttpStore {
         if let Some(body) = &outgoing.body {
             request = request.body(body.clone());
         }
-        let response = request.send().await.map_err(|error| broken(access, error))?;
+        // In the browser's usual mode of caching: the service has every read ask anew, and in other modes browsers would ask each
+        // time whether the page may.
+        #[cfg(target_family = "wasm")]
+        let request = request.fetch_credentials_omit();
+        let response = self.heard(request.send().await).map_err(|error| broken(access, error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.map_err(|error| broken(access, error))?;
+        let body = self.heard(response.bytes().await).map_err(|error| broken(access, error))?;
         if (200..300).contains(&status) {
             return Ok(Answer::Success(headers, body.into()));
         }
         refused(access, status, &headers, &body).map_err(|error| Broken { error, again: false })
+    }
+
+    /// Nothing: here a connection that was refused is told from one that broke.
+    #[cfg(not(target_family = "wasm"))]
+    #[allow(clippy::unused_async)]
+    async fn greet(&self, _access: Access) -> Result<Duration, Broken> {
+        Ok(Duration::ZERO)
+    }
+
+    /// Before a write to a service that has not answered yet, or no more: asks whether it is there. A browser does not tell a
+    /// connection that was refused from one that broke, so that without this no write could be said to have changed nothing.
+    /// Gives the time that was set aside for it.
+    #[cfg(target_family = "wasm")]
+    async fn greet(&self, access: Access) -> Result<Duration, Broken> {
+        if access == Access::Read || self.answered.load(Ordering::Relaxed) {
+            return Ok(Duration::ZERO);
+        }
+        let time = self.timeout / 4;
+        let mut request = self.client.get(format!("{}/healthz", self.base));
+        if !time.is_zero() {
+            request = request.timeout(time);
+        }
+        // Nothing but a question was sent.
+        let unsent = |error| Broken { again: false, ..broken(Access::Read, error) };
+        let answer = self.heard(request.fetch_credentials_omit().send().await).map_err(unsent)?;
+        // Read to its end, so that the connection can be used again.
+        self.heard(answer.bytes().await).map_err(unsent)?;
+        Ok(time)
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    #[allow(clippy::unused_self)]
+    fn heard<T>(&self, answer: reqwest::Result<T>) -> reqwest::Result<T> {
+        answer
+    }
+
+    /// Notes whether there was an answer.
+    #[cfg(target_family = "wasm")]
+    fn heard<T>(&self, answer: reqwest::Result<T>) -> reqwest::Result<T> {
+        self.answered.store(answer.is_ok(), Ordering::Relaxed);
+        answer
     }
 }
 
@@ -244,12 +304,28 @@ fn broken(access: Access, error: reqwest::Error) -> Broken {
 }
 
 /// The innermost reason: what wraps it only says that a request failed.
-fn cause(error: &reqwest::Error) -> String {
+fn innermost(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    if error.is_timeout() { "no answer in time".into() } else { innermost.to_string() }
+    innermost.to_string()
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() { "no answer in time".into() } else { innermost(error) }
+}
+
+/// A browser says less than what may be the matter.
+#[cfg(target_family = "wasm")]
+fn cause(error: &reqwest::Error) -> String {
+    match error {
+        _ if error.is_timeout() || innermost(error).contains("TimedOut") => "no answer in time".into(),
+        _ if refused_connection(error) => "the service cannot be reached".into(),
+        _ if error.is_builder() => innermost(error),
+        _ => "the connection failed, or the service does not let this page ask".into(),
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -257,10 +333,11 @@ fn refused_connection(error: &reqwest::Error) -> bool {
     error.is_connect()
 }
 
-/// A browser does not tell a connection that failed from one that broke.
+/// A browser does not tell a connection that was refused from one that broke; Node does, and `fetch.ts` of the package passes it
+/// on as an error of this name.
 #[cfg(target_family = "wasm")]
-fn refused_connection(_error: &reqwest::Error) -> bool {
-    false
+fn refused_connection(error: &reqwest::Error) -> bool {
+    innermost(error).starts_with("JsValue(NotConnected:")
 }
 
 #[cfg(not(target_family = "wasm"))]

@@ -1,10 +1,13 @@
-import { Matcher } from './wasm.js';
+import { rules } from './wasm.js';
 
 /** A change that was made to an entry, in this tab or in another one. */
 export interface Change {
-  /** `set`: there is a new value, metadata or expiry. `delete`: it is gone. `clear`: the whole namespace is. */
-  type: 'set' | 'delete' | 'clear';
-  /** Empty with `clear`. */
+  /**
+   * `set`: there is a new value, metadata or expiry. `delete`: it is gone. `clear`: the whole namespace is. `deletePattern`:
+   * some keys are, and which ones only the service knows that removed them, so read again; only with the backend `http`.
+   */
+  type: 'set' | 'delete' | 'clear' | 'deletePattern';
+  /** Empty with `clear`; with `deletePattern` the pattern. */
   key: string;
   namespace: string;
   /** Whether it was made by this tab or worker. */
@@ -13,7 +16,9 @@ export interface Change {
 
 interface Message {
   namespace: string;
+  /** Joined by line breaks; empty for the whole namespace. */
   keys: string;
+  /** For each key `1` if it is there now, else `0`; or `p`, and `keys` is a pattern. */
   there: string;
 }
 
@@ -22,7 +27,7 @@ export class Changes {
   readonly #listeners = new Set<(message: Message, local: boolean) => void>();
   readonly #channel: BroadcastChannel | undefined;
 
-  /** @param name of the database that other tabs have open too */
+  /** @param name of the database, or the address of the service, that other tabs have open too */
   constructor(name?: string) {
     if (name === undefined || typeof BroadcastChannel === 'undefined') return;
     this.#channel = new BroadcastChannel(`dataknobs-kv:${name}`);
@@ -31,7 +36,7 @@ export class Changes {
     (this.#channel as { unref?: () => void }).unref?.();
   }
 
-  /** For the WebAssembly module, after each transaction. */
+  /** For the backend, after each write. */
   readonly announce = (namespace: string, keys: string, there: string): void => {
     const message = { namespace, keys, there };
     this.#channel?.postMessage(message);
@@ -43,11 +48,15 @@ export class Changes {
   }
 
   listen(namespace: string, pattern: string, callback: (change: Change) => void): () => void {
-    const matcher = new Matcher(pattern);
+    const matcher = new (rules().Matcher)(pattern);
     const listener = (message: Message, local: boolean): void => {
       if (message.namespace !== namespace) return;
       if (message.keys === '') {
         report(callback, { type: 'clear', key: '', namespace, local });
+        return;
+      }
+      if (message.there === 'p') {
+        report(callback, { type: 'deletePattern', key: message.keys, namespace, local });
         return;
       }
       message.keys.split('\n').forEach((key, at) => {

@@ -1,8 +1,8 @@
 import type { Changes } from './changes.js';
 import { KvError, asKvError } from './error.js';
+import type { Backend } from './layer.js';
 import { abortable, throwIfAborted } from './options.js';
 import { type Encoded, type StoredValue, encode } from './values.js';
-import type { Handle } from './wasm.js';
 
 /** How values become what is stored: a store, or a subclass of it. */
 export interface Codec {
@@ -13,7 +13,7 @@ export interface Codec {
 /** What `open` gives to the constructor, and nobody else can. */
 export class Opened {
   constructor(
-    readonly handle: Handle,
+    readonly handle: Backend,
     readonly changes: Changes,
     readonly namespace: string,
     /** Milliseconds between two cleanups, where there are to be any. */
@@ -25,7 +25,7 @@ const CLEANUP_PART = 1000;
 
 /** An open store, as the calls see it: whom to ask, whether it is closed, how values are stored. */
 export class Session {
-  readonly handle: Handle;
+  readonly handle: Backend;
   readonly changes: Changes;
   readonly namespace: string;
   readonly codec: Codec;

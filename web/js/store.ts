@@ -29,7 +29,7 @@ import type {
   TransactionResult,
 } from './types.js';
 import { type KvValue, type StoredValue, deserializeValue, serializeBlob, serializeValue } from './values.js';
-import { joinKey, splitKey } from './wasm.js';
+import { rules } from './wasm.js';
 
 /**
  * A key-value store with hierarchical keys, patterns, metadata, expiry and atomic operations.
@@ -60,6 +60,7 @@ export class KVStore {
    * ```js
    * const store = await KVStore.open({ namespace: 'user_data' }); // IndexedDB
    * const cache = await KVStore.open({ backend: 'memory', autoCleanup: true, cleanupInterval: 60 });
+   * const shared = await KVStore.open({ backend: 'http', url: 'https://kv.example.org', token });
    * ```
    */
   static async open<T extends KVStore>(
@@ -71,14 +72,14 @@ export class KVStore {
     return new Class(opened);
   }
 
-  /** A key of these parts: dots and backslashes in them are escaped. */
+  /** A key of these parts: dots and backslashes in them are escaped. Once a store has been opened. */
   static key(...segments: string[]): string {
-    return joinKey(segments.map((segment) => wellFormed(segment, 'segment'))) as string;
+    return rules().joinKey(segments.map((segment) => wellFormed(segment, 'segment')));
   }
 
-  /** The parts of a key, unescaped. */
+  /** The parts of a key, unescaped. Once a store has been opened. */
   static segments(key: string): string[] {
-    return splitKey(wellFormed(key, 'key')) as string[];
+    return rules().splitKey(wellFormed(key, 'key')) as string[];
   }
 
   /** The namespace of this store. */
@@ -342,7 +343,7 @@ export class KVStore {
     return this.#session.changes.listen(this.#session.namespace, wellFormed(pattern, 'pattern'), callback);
   }
 
-  /** Lets go of the database, once what was begun is done. Calls after this are refused with code `closed`. */
+  /** Lets go of the database or service, once what was begun is done. Calls after this are refused with code `closed`. */
   async close(): Promise<void> {
     this.#session.close();
   }

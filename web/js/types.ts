@@ -1,20 +1,33 @@
 import type { CallOptions, Metadata, SetOptions } from './options.js';
 import type { KvValue, ValueType } from './values.js';
 
-/** How to open a store. */
+/** How to open a store. Options that the backend does not know are refused. */
 export interface OpenOptions {
-  /** `indexeddb` (the default): in the browser, for all tabs of the site. `memory`: gone with the page. */
-  backend?: 'indexeddb' | 'memory' | undefined;
+  /**
+   * `indexeddb` (the default): in the browser, for all tabs of the site. `memory`: gone with the page. `http`: at a service
+   * (`dataknobs-kv serve`), for whoever uses that; also in Node.
+   */
+  backend?: 'indexeddb' | 'memory' | 'http' | undefined;
   /** Stores with different namespaces do not see each other's entries. `default` if not given. */
   namespace?: string | undefined;
-  /** The IndexedDB database; `dataknobs-kv` if not given. */
+  /** IndexedDB: the database; `dataknobs-kv` if not given. */
   name?: string | undefined;
   /**
    * IndexedDB: when a write is answered. `relaxed` (the default): when the operating system has it, so that it survives the
    * browser but not a power cut. `strict`: when it is on disk, which takes about twice as long for a single write.
    */
   durability?: 'relaxed' | 'strict' | undefined;
-  /** IndexedDB: how many seconds opening the database, or a transaction, may take. 10 if not given. */
+  /**
+   * HTTP: where the service is, such as `https://kv.example.org`; in a page it may be a path, such as `/`. A service on another
+   * origin must allow this page's (`--allow-origin`). Nothing is sent before the first call.
+   */
+  url?: string | URL | undefined;
+  /** HTTP: the service's token, where it asks for one. */
+  token?: string | undefined;
+  /**
+   * IndexedDB: how many seconds opening the database, or a transaction, may take; 10 if not given. HTTP: how many seconds a
+   * request may take; 90 if not given, longer than a service's own limit, so that its answer comes first.
+   */
   timeout?: number | undefined;
   /** Remove expired entries in the background. They are absent in any case; this frees their space. */
   autoCleanup?: boolean | undefined;

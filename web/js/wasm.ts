@@ -1,32 +1,61 @@
-import init, { Handle, Matcher, joinKey, openIndexedDb, openMemory, setErrorFactory, splitKey } from '#wasm';
-import { KvError, type KvErrorCode } from './error.js';
+import init, { type Handle, Matcher, joinKey, openIndexedDb, openMemory, setErrorFactory, splitKey } from '#wasm';
+import { KvError, type KvErrorCode, invalid } from './error.js';
 
-/** The WebAssembly module: fetched, compiled while it arrives, when a store is first opened. */
-let loading: Promise<void> | undefined;
+/** The rules of keys and patterns, of whichever WebAssembly module was loaded first: both have them. */
+export interface Rules {
+  Matcher: typeof Matcher;
+  joinKey: typeof joinKey;
+  splitKey: typeof splitKey;
+}
 
-export function load(): Promise<void> {
-  loading ??= start().catch((error: unknown) => {
-    // The next attempt may have a network.
-    loading = undefined;
-    throw new KvError('unavailable', 'the WebAssembly module could not be loaded', { cause: error });
-  });
-  return loading;
+let loaded: Rules | undefined;
+
+export function rules(): Rules {
+  if (loaded === undefined) throw invalid('keys and patterns are understood once a store has been opened');
+  return loaded;
+}
+
+/** What starts a module: the functions of its glue. */
+interface Glue extends Rules {
+  init(source: { module_or_path: Response | BufferSource }): Promise<unknown>;
+  setErrorFactory(factory: unknown): void;
+}
+
+/** Fetched, and compiled while it arrives, when a backend that needs it is first opened. */
+function lazily<T extends Glue>(
+  glue: () => Promise<T> | T,
+  url: () => URL,
+  inline: () => Promise<{ default: () => Uint8Array<ArrayBuffer> }>,
+): () => Promise<T> {
+  let loading: Promise<T> | undefined;
+  const start = async (): Promise<T> => {
+    const module = await glue();
+    await module.init({ module_or_path: await source(url(), inline) });
+    module.setErrorFactory(
+      (code: KvErrorCode, message: string, limit?: number, actual?: number, retryAfterMs?: number) =>
+        new KvError(code, message, { limit, actual, retryAfterMs }),
+    );
+    loaded ??= module;
+    return module;
+  };
+  return () => {
+    loading ??= start().catch((error: unknown) => {
+      // The next attempt may have a network.
+      loading = undefined;
+      throw new KvError('unavailable', 'the WebAssembly module could not be loaded', { cause: error });
+    });
+    return loading;
+  };
 }
 
 declare const process: { versions?: { node?: string } } | undefined;
 
 const isNode = typeof process !== 'undefined' && typeof process.versions?.node === 'string' && typeof window === 'undefined';
 
-async function start(): Promise<void> {
-  await init({ module_or_path: await source() });
-  setErrorFactory(
-    (code: KvErrorCode, message: string, limit?: number, actual?: number, retryAfterMs?: number) =>
-      new KvError(code, message, { limit, actual, retryAfterMs }),
-  );
-}
-
-async function source(): Promise<Response | Uint8Array<ArrayBuffer> | WebAssembly.Module> {
-  const url = new URL('./dataknobs_kv.wasm', import.meta.url);
+async function source(
+  url: URL,
+  inline: () => Promise<{ default: () => Uint8Array<ArrayBuffer> }>,
+): Promise<Response | Uint8Array<ArrayBuffer>> {
   if (isNode && url.protocol === 'file:') {
     // Named so that no bundler looks for it.
     const name = 'node:fs/promises';
@@ -39,8 +68,23 @@ async function source(): Promise<Response | Uint8Array<ArrayBuffer> | WebAssembl
   const type = response?.headers.get('content-type') ?? '';
   if (response?.ok === true && !type.startsWith('text/html')) return response;
   // Some bundlers move this file and leave the module behind; a copy of it as text goes wherever the code goes.
-  const { default: bytes } = await import('#inline');
-  return bytes();
+  return (await inline()).default();
 }
 
-export { Handle, Matcher, joinKey, openIndexedDb, openMemory, splitKey };
+// The addresses are written out where bundlers look for them.
+
+/** IndexedDB and memory. */
+export const loadDatabase = lazily(
+  () => ({ init, setErrorFactory, Matcher, joinKey, splitKey, openIndexedDb, openMemory }),
+  () => new URL('./dataknobs_kv.wasm', import.meta.url),
+  () => import('#inline'),
+);
+
+/** The client of a service, its glue too. */
+export const loadHttp = lazily(
+  () => import('#http'),
+  () => new URL('./dataknobs_kv_http.wasm', import.meta.url),
+  () => import('#http-inline'),
+);
+
+export type { Handle };

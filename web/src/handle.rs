@@ -5,25 +5,21 @@ use std::sync::Arc;
 use dataknobs_kv_core::store::{
     Action, ChangeResult, Check, DeleteResult, Item, MAX_ITEMS, Query, SetResult, SwapResult, TransactionResult,
 };
-use dataknobs_kv_core::{
-    Core, Error, MemoryStorage, Precondition, Projection, Result, State, Storage, Store, Value, Version, key,
-};
+use dataknobs_kv_core::{Error, Precondition, Projection, Result, State, Store, Value, Version, key};
 use futures::future::{LocalBoxFuture, join_all};
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::convert::{self, Encoded, Options, thrown};
-use crate::indexed_db::{Durability, IndexedDbConfig, IndexedDbStorage};
-use crate::observed::Observed;
-use crate::{BrowserClock, random};
 
 /// A store of some kind.
 #[wasm_bindgen]
 pub struct Handle {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// To be closed.
-    database: Option<Arc<IndexedDbStorage>>,
+    #[cfg(feature = "database")]
+    pub(crate) database: Option<Arc<crate::IndexedDbStorage>>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -33,49 +29,13 @@ impl std::fmt::Debug for Handle {
 }
 
 /// A promise of what the future gives; errors are `KvError`s.
-fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
+pub(crate) fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
     // Of one type for all calls: what runs a future is larger than most of them.
     boxed(Box::pin(future))
 }
 
 fn boxed(future: LocalBoxFuture<'static, Result<JsValue>>) -> Promise {
     future_to_promise(async move { future.await.map_err(|error| thrown(&error)) })
-}
-
-/// Tells JavaScript: for each namespace its keys, joined by line breaks, and for each key `1` if it is there now.
-fn teller(on_change: Function) -> impl Fn(&[(String, String, bool)]) + 'static {
-    move |changes| {
-        let mut rest = changes;
-        while let Some((namespace, ..)) = rest.first() {
-            let (now, later) = rest.split_at(rest.iter().take_while(|(other, ..)| other == namespace).count());
-            let keys: Vec<&str> = now.iter().map(|(_, key, _)| key.as_str()).collect();
-            let there: String = now.iter().map(|(_, _, there)| if *there { '1' } else { '0' }).collect();
-            // Whoever is told keeps errors to himself.
-            let _ = on_change.call3(&JsValue::NULL, &namespace.into(), &keys.join("\n").into(), &there.into());
-            rest = later;
-        }
-    }
-}
-
-/// A store in memory of its own.
-#[wasm_bindgen(js_name = openMemory)]
-pub fn open_memory(on_change: Function) -> Handle {
-    let storage: Arc<dyn Storage> = Arc::new(Observed::new(MemoryStorage::new(random), teller(on_change)));
-    Handle { store: Arc::new(Core::new(storage, BrowserClock)), database: None }
-}
-
-/// The database of this name.
-#[wasm_bindgen(js_name = openIndexedDb)]
-pub fn open_indexed_db(name: String, durability: String, timeout_ms: u32, on_change: Function) -> Promise {
-    promise(async move {
-        let durability = Durability::parse(&durability)?;
-        let storage = IndexedDbStorage::open(IndexedDbConfig { name, durability, timeout_ms }).await?;
-        storage.observe(teller(on_change));
-        let storage = Arc::new(storage);
-        // Of one type for all storages: the rules are not small.
-        let store = Arc::new(Core::new(storage.clone() as Arc<dyn Storage>, BrowserClock));
-        Ok(Handle { store, database: Some(storage) }.into())
-    })
 }
 
 /// The version, or what stands in the way.
@@ -519,6 +479,7 @@ impl Handle {
 
     /// Lets go of the database.
     pub fn close(&self) {
+        #[cfg(feature = "database")]
         if let Some(database) = &self.database {
             database.close();
         }

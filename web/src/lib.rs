@@ -1,7 +1,8 @@
-//! dataknobs-kv in browsers: the rules of the core over IndexedDB or memory, for JavaScript.
+//! dataknobs-kv in browsers, for JavaScript: the rules of the core over IndexedDB or memory, or a service that runs them.
 //!
-//! * `indexed_db`: the storage
 //! * `handle`: what JavaScript calls; `js/` beside this crate makes an interface of it that people use
+//! * `database`: opens IndexedDB and memory; `indexed_db` is the storage (feature `database`)
+//! * `http`: opens a service (feature `http`)
 //! * `convert`: values and options at the border
 #![cfg(target_family = "wasm")]
 // The core's traits are for `Arc`s; here nothing crosses to another thread.
@@ -18,15 +19,33 @@
     )
 )]
 
-mod clock;
 mod convert;
 mod handle;
+
+#[cfg(feature = "database")]
+mod clock;
+#[cfg(feature = "database")]
+mod database;
+#[cfg(feature = "database")]
 pub mod indexed_db;
+#[cfg(feature = "database")]
 mod observed;
+#[cfg(feature = "database")]
 mod random;
 
-pub use clock::BrowserClock;
+#[cfg(feature = "http")]
+mod http;
+
 pub use convert::set_error_factory;
-pub use handle::{Handle, Matcher, join_key, open_indexed_db, open_memory, split_key};
-pub use indexed_db::{Durability, IndexedDbConfig, IndexedDbStorage};
-pub use random::random;
+pub use handle::{Handle, Matcher, join_key, split_key};
+
+#[cfg(feature = "database")]
+pub use self::{
+    clock::BrowserClock,
+    database::{open_indexed_db, open_memory},
+    indexed_db::{Durability, IndexedDbConfig, IndexedDbStorage},
+    random::random,
+};
+
+#[cfg(feature = "http")]
+pub use http::open_http;

@@ -32,14 +32,16 @@ pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
 
 /// Makes `web/dist`.
 fn build() -> Result {
-    let glue = glue("dataknobs-kv-web", "dataknobs_kv_web", "web", "dataknobs_kv")?;
+    let module = |name, features: &[&str]| glue("dataknobs-kv-web", features, "dataknobs_kv_web", "web", name);
+    let database = module("dataknobs_kv", &[])?;
+    let http = module("dataknobs_kv_http", &["--no-default-features", "--features", "http"])?;
     packages()?;
-    call(program("node").arg("web/build.mjs").arg(glue))
+    call(program("node").arg("web/build.mjs").args([database, http]))
 }
 
 /// Builds a crate for browsers: the folder of what wasm-bindgen makes of it.
-fn glue(package: &str, file: &str, profile: &str, name: &str) -> Result<PathBuf> {
-    call(&mut cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]))?;
+fn glue(package: &str, features: &[&str], file: &str, profile: &str, name: &str) -> Result<PathBuf> {
+    call(cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]).args(features))?;
     let target = target_directory()?;
     let glue = target.join("glue").join(name);
     let mut bindgen = program(&wasm_bindgen()?.to_string_lossy());
@@ -128,12 +130,19 @@ pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
         }
     };
     build()?;
-    let suite = glue("dataknobs-kv-web-conformance", "dataknobs_kv_web_conformance", "web-test", "conformance")?;
+    let suite = glue("dataknobs-kv-web-conformance", &[], "dataknobs_kv_web_conformance", "web-test", "conformance")?;
     let mut command = program("node");
     command.arg("web/tests/run.mjs").args(only);
     command.env("KV_WEB_CONFORMANCE", suite).env("KV_TEST_CHROMIUM", tools.chromium);
+    command.env("KV_TEST_COMMAND", service()?);
     eprintln!("$ {}", describe(&command));
     read_tests(command, report)
+}
+
+/// The program whose service the tests talk to, built as all tests are.
+fn service() -> Result<PathBuf> {
+    call(&mut cargo(["build", "--package", "dataknobs-kv-cli"]))?;
+    Ok(target_directory()?.join("debug").join(format!("dataknobs-kv{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Measures the package in a browser beside others of its kind.

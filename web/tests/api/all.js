@@ -6,35 +6,45 @@ import readme from './readme.js';
 
 export const files = { readme, input, calls };
 
-export function scenarios(package_, backend) {
+/**
+ * @param {object} package_ the package's exports
+ * @param {string} backend
+ * @param {() => Promise<{ url: string, ahead(seconds: number): unknown, stop(): unknown }>} [start] a service, for `http`
+ */
+export function scenarios(package_, backend, start) {
   const { KVStore } = package_;
   const tests = {};
   for (const [file, make] of Object.entries(files)) {
     for (const [name, run] of Object.entries(make({ ...package_, ...assert }))) {
       tests[`${file}::${name}`] = async () => {
         const database = `test-${crypto.randomUUID()}`;
+        const service = await start?.();
+        const where = { indexeddb: { name: database }, http: { url: service?.url } }[backend];
         const opened = [];
         const open = async (options = {}, Class = KVStore) => {
           const { shared: _, ...rest } = options;
-          const store = await Class.open({ backend, ...(backend === 'indexeddb' ? { name: database } : {}), ...rest });
+          const store = await Class.open({ backend, ...where, ...rest });
           opened.push(store);
           return store;
         };
         // Time passes for as long as `then` runs: by the clock that the store looks at.
         const now = Date.now;
         const later = async (seconds, then) => {
+          await service?.ahead(seconds);
           Date.now = () => now() + seconds * 1000;
           try {
             return await then();
           } finally {
             Date.now = now;
+            await service?.ahead(0);
           }
         };
         try {
-          await run({ open, later });
+          await run({ open, later, backend });
         } finally {
           await Promise.all(opened.map((store) => store.close()));
           if (backend === 'indexeddb') indexedDB.deleteDatabase(database);
+          await service?.stop();
         }
       };
     }

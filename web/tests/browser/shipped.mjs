@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { serve } from '../support/server.mjs';
+import { service } from '../support/service.mjs';
 
 const root = join(import.meta.dirname, '../../..');
 const run = promisify(execFile);
@@ -18,6 +19,8 @@ const store = await KVStore.open({ name: 'fresh' });
 await store.set('app.name', 'MyApplication');
 globalThis.answer = [await store.get('app.name'), await store.keys('app.*'), await store.increment('n')];
 `;
+/** The same at the service that the page's address names. */
+const USE_HTTP = USE.replace("{ name: 'fresh' }", "{ backend: 'http', url: new URLSearchParams(location.search).get('service') }");
 const ANSWER = ['MyApplication', ['app.name'], 1];
 
 export function shipped({ browser }) {
@@ -70,14 +73,28 @@ export function shipped({ browser }) {
     }
   }
 
+  async function servedBesideService(folder) {
+    const server = await serve({ '/': folder });
+    const started = await service({ origin: server.url });
+    try {
+      return await answer(`${server.url}?service=${started.url}`);
+    } finally {
+      await started.stop();
+      await server.close();
+    }
+  }
+
   return {
     async the_tarball_holds_what_it_should() {
       const folder = await project({});
       const files = await readdir(join(folder, 'node_modules/dataknobs-kv'), { recursive: true });
-      for (const file of ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/dataknobs_kv.wasm', 'dist/inline.js']) {
+      for (const file of ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/dataknobs_kv.wasm', 'dist/inline.js', 'dist/http.js', 'dist/dataknobs_kv_http.wasm', 'dist/http-inline.js']) {
         assert.ok(files.includes(file), `${file} is not in ${files.join(', ')}`);
       }
       assert.ok(!files.some((file) => /src|tests|Cargo/.test(file)), files.join(', '));
+      // Types of what is inside are not part of it.
+      const types = files.filter((file) => file.endsWith('.d.ts')).map((file) => file.slice('dist/'.length, -'.d.ts'.length));
+      assert.deepEqual(types.sort(), ['changes', 'error', 'index', 'listing', 'migrate', 'options', 'store', 'types', 'values']);
     },
 
     async types_are_strict() {
@@ -104,6 +121,7 @@ try { await store.increment('k', 2n); } catch (error) { if (error instanceof KvE
 await store.set('k', undefined);
 // @ts-expect-error: no such option
 await store.set('k', 1, { tll: 5 });
+await KVStore.open({ backend: 'http', url: new URL('https://kv.example.org'), token: 'secret', timeout: 5 });
 // @ts-expect-error: no such backend
 await KVStore.open({ backend: 'sqlite' });
 // @ts-expect-error: stores are opened
@@ -150,6 +168,20 @@ async function using_() {
       assert.equal(stdout, '{"a":1}\nunsupported\n');
     },
 
+    async node_over_http() {
+      const folder = await project({
+        'main.js': `import { KVStore } from 'dataknobs-kv';
+const store = await KVStore.open({ backend: 'http', url: process.argv[2], token: 'secret', autoCleanup: true });
+store.subscribe('k', ({ type, key }) => console.log(type, key));
+await store.set('k', { a: 1 });
+console.log(JSON.stringify(await store.get('k')), await store.keys());`,
+      });
+      const started = await service({ token: 'secret' });
+      const { stdout } = await run(process.execPath, ['main.js', started.url], { cwd: folder, timeout: 30_000 });
+      assert.equal(stdout, `set k\n{"a":1} [ 'k' ]\n`);
+      await started.stop();
+    },
+
     async a_plain_page_with_a_module_script() {
       const folder = await project({
         'index.html': `<!doctype html><meta charset="utf-8"><script type="importmap">{"imports":{"dataknobs-kv":"/node_modules/dataknobs-kv/dist/index.js"}}</script><script type="module">import { KVStore } from 'dataknobs-kv';${USE}</script>`,
@@ -174,6 +206,13 @@ async function using_() {
       assert.deepEqual(await served(join(folder, 'dist')), ANSWER);
     },
 
+    async a_fresh_vite_project_built_for_a_service() {
+      const folder = await project({ 'index.html': PAGE, 'main.js': `import { KVStore } from 'dataknobs-kv';${USE_HTTP}` });
+      await symlink(join(root, 'node_modules/vite'), join(folder, 'node_modules/vite'));
+      await run(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--target', 'es2022'], { cwd: folder });
+      assert.deepEqual(await servedBesideService(join(folder, 'dist')), ANSWER);
+    },
+
     async a_fresh_vite_project_in_development() {
       const folder = await project({ 'index.html': PAGE, 'main.js': `import { KVStore } from 'dataknobs-kv';${USE}` });
       await symlink(join(root, 'node_modules/vite'), join(folder, 'node_modules/vite'));
@@ -196,6 +235,13 @@ async function using_() {
       await writeFile(join(folder, 'out/index.html'), PAGE.replace('/main.js', '/entry.js'));
       assert.ok(out.includes('import.meta.url'));
       assert.deepEqual(await served(join(folder, 'out')), ANSWER);
+    },
+
+    async a_fresh_esbuild_bundle_for_a_service() {
+      const folder = await project({ 'entry.js': `import { KVStore } from 'dataknobs-kv';${USE_HTTP}` });
+      await run(bin('esbuild'), ['entry.js', '--bundle', '--format=esm', '--outdir=out'], { cwd: folder });
+      await writeFile(join(folder, 'out/index.html'), PAGE.replace('/main.js', '/entry.js'));
+      assert.deepEqual(await servedBesideService(join(folder, 'out')), ANSWER);
     },
   };
 }

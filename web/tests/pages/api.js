@@ -2,11 +2,18 @@
 import * as package_ from '/dist/index.js';
 import { scenarios } from '/api/all.js';
 
-const tests = scenarios(package_, 'indexeddb');
+const tests = {
+  indexeddb: scenarios(package_, 'indexeddb'),
+  // The test's program starts services for pages that ask.
+  http: scenarios(package_, 'http', async () => {
+    const { id, url } = await globalThis.startService();
+    return { url, ahead: (seconds) => globalThis.moveClock(id, seconds), stop: () => globalThis.stopService(id) };
+  }),
+};
 
-async function answer(name) {
+async function answer(name, backend = 'indexeddb') {
   try {
-    await tests[name]();
+    await tests[backend][name]();
     return undefined;
   } catch (error) {
     return `${error.stack ?? error}`;
@@ -14,10 +21,10 @@ async function answer(name) {
 }
 
 if (typeof WorkerGlobalScope === 'undefined') {
-  globalThis.names = Object.keys(tests);
+  globalThis.names = Object.keys(tests.indexeddb);
   let worker;
-  globalThis.runScenario = (place, name) => {
-    if (place === 'window') return answer(name);
+  globalThis.runScenario = (place, name, backend) => {
+    if (place === 'window') return answer(name, backend);
     worker ??= new Worker(import.meta.url, { type: 'module' });
     return new Promise((resolve) => {
       worker.onmessage = ({ data }) => resolve(data);
