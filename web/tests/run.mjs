@@ -4,6 +4,8 @@ import * as package_ from '../dist/index.js';
 import { scenarios } from './api/all.js';
 import { conformance } from './conformance.mjs';
 import { http } from './browser/http.mjs';
+import { demo } from './demo/all.mjs';
+import { serveExplorer } from './demo/support.mjs';
 import { several } from './browser/several.mjs';
 import { shipped } from './browser/shipped.mjs';
 import { launch } from './support/browser.mjs';
@@ -61,6 +63,12 @@ try {
   await suite('http', http({ browser, url: server.url }));
   await suite('browser', several({ browser, url: server.url }));
   await suite('package', shipped({ browser }));
+  const explorer = await serveExplorer();
+  try {
+    await suite('demo-indexeddb', demo({ browser, url: explorer.url }));
+  } finally {
+    await explorer.close();
+  }
 } finally {
   await browser.close();
   await server.close();

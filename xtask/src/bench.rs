@@ -10,6 +10,6 @@ pub(crate) fn bench(names: &[String]) -> Result {
         return crate::web::bench(&names[1..]);
     }
     let programs = [("dataknobs-kv-cli", "dataknobs-kv"), ("dataknobs-kv-bench", "dataknobs-kv-bench")];
-    let [service, bench] = build_release(programs)?;
+    let [service, bench] = build_release(programs, &[])?;
     call(program(&bench.to_string_lossy()).args(names).env("DATAKNOBS_KV_BIN", service))
 }

@@ -88,11 +88,15 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Builds programs of the workspace for use, by package and name, and says where they are.
+/// Builds programs of the workspace for use, by package and name, with features such as `package/feature`, and says where
+/// they are.
 ///
 /// All in one call: built one by one, packages may ask for other features of what they share, and it is compiled anew.
-pub(crate) fn build_release<const N: usize>(programs: [(&str, &str); N]) -> Result<[PathBuf; N]> {
+pub(crate) fn build_release<const N: usize>(programs: [(&str, &str); N], features: &[&str]) -> Result<[PathBuf; N]> {
     let mut command = cargo(["build", "--release"]);
+    for feature in features {
+        command.args(["--features", feature]);
+    }
     for (package, _) in programs {
         command.args(["--package", package]);
     }

@@ -23,7 +23,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup              the pinned Rust with what the project needs; costs nothing when it is there
-  run [ARGS]         setup, build, and serve on http://127.0.0.1:8700; ARGS go to `dataknobs-kv serve`
+  run [ARGS]         setup, build, and serve on http://127.0.0.1:8700, with the explorer at / where npm is there to build
+                     it; ARGS go to `dataknobs-kv serve`
   test [ARGS]        setup, real servers, all tests, doctests and examples, and a table of what ran where; ARGS go to
                      `cargo test`, but for a first `--services=NAME,NAME…` or `--services=none`
   services up [NAME...] | down | status
@@ -35,7 +36,8 @@ cargo xtask COMMAND
   doc                rustdoc, warnings denied
   licences           every dependency's licence against the list of allowed ones
 
-  web [test [NAME]]  the npm package, into web/dist; `test`: its tests, in Node and in the installed Chromium
+  web [test [NAME]]  the npm package, into web/dist, and the explorer, into web/demo/dist; `test`: their tests, in Node and
+                     in the installed Chromium
 
   size               the size of the core component
   bench [NAME...]    the measurements; without a NAME all of them, and the tables go to docs/benchmarks.md;

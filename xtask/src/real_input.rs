@@ -15,7 +15,7 @@ use crate::packages::packages;
 /// Imports, lists, exports, imports again and compares; writes what it did to `docs/real-input.md`.
 pub(crate) fn real_input() -> Result {
     crate::setup::setup()?;
-    let [binary] = build_release([("dataknobs-kv-cli", "dataknobs-kv")])?;
+    let [binary] = build_release([("dataknobs-kv-cli", "dataknobs-kv")], &[])?;
     let folder = std::env::temp_dir().join(format!("dataknobs-kv-real-input-{}", std::process::id()));
     fs::create_dir(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     let mut session = Session { binary, folder, transcript: String::new() };

@@ -5,10 +5,17 @@ use std::process::Command;
 use crate::Result;
 use crate::cargo::{build_release, describe};
 
-/// Builds the command and becomes `dataknobs-kv serve ARGS`.
+/// The service's own word for "no page", with which none is built either.
+const NO_EXPLORER: &str = "--no-explorer";
+
+/// Builds the command, with the explorer where npm is there to build it, and becomes `dataknobs-kv serve ARGS`.
 pub(crate) fn run(args: &[String]) -> Result {
     crate::setup::setup()?;
-    let [binary] = build_release([("dataknobs-kv-cli", "dataknobs-kv")])?;
+    let wanted = !args.iter().any(|arg| arg == NO_EXPLORER);
+    let features: &[&str] = if wanted && crate::web::explorer() { &["dataknobs-kv-cli/explorer"] } else { &[] };
+    let [binary] = build_release([("dataknobs-kv-cli", "dataknobs-kv")], features)?;
+    // A program without the explorer does not know the word.
+    let args = args.iter().filter(|arg| *arg != NO_EXPLORER);
     let mut command = Command::new(&binary);
     command.arg("serve").args(args);
     eprintln!("$ {}", describe(&command));

@@ -1,4 +1,4 @@
-//! The npm package: `web/`, built and tested. Its tools are those of its lock files: wasm-bindgen's in the version of the
+//! The npm package: `web/`, and the explorer made of it, built and tested. Its tools are those of its lock files: wasm-bindgen's in the version of the
 //! crate, the others by npm.
 
 use std::path::{Path, PathBuf};
@@ -30,13 +30,33 @@ pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
     }
 }
 
-/// Makes `web/dist`.
+/// Makes `web/dist`, and the explorer in `web/demo/dist`.
 fn build() -> Result {
     let module = |name, features: &[&str]| glue("dataknobs-kv-web", features, "dataknobs_kv_web", "web", name);
     let database = module("dataknobs_kv", &[])?;
     let http = module("dataknobs_kv_http", &["--no-default-features", "--features", "http"])?;
     packages()?;
-    call(program("node").arg("web/build.mjs").args([database, http]))
+    call(program("node").arg("web/build.mjs").args([database, http]))?;
+    call(program("node").arg("web/demo/build.mjs"))
+}
+
+/// Builds the explorer for a program that it shall be part of: whether it is there. A service without it is one too.
+pub(crate) fn explorer() -> bool {
+    let built = node().and_then(|()| build());
+    if let Err(reason) = &built {
+        eprintln!("web: {reason}; the service goes without the explorer");
+    }
+    built.is_ok()
+}
+
+/// That the programs are there which all else here stands on.
+fn node() -> Result {
+    for name in ["node", "npm"] {
+        if !Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return Err(format!("{name} is not installed: https://nodejs.org has it"));
+        }
+    }
+    Ok(())
 }
 
 /// Builds a crate for browsers: the folder of what wasm-bindgen makes of it.
@@ -100,11 +120,7 @@ struct Tools {
 }
 
 fn tools() -> Result<Tools> {
-    for name in ["node", "npm"] {
-        if !Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-            return Err(format!("{name} is not installed: https://nodejs.org has it"));
-        }
-    }
+    node()?;
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     Ok(Tools { chromium: dataknobs_kv_services::program(&names, "chromium")? })
 }

@@ -2,11 +2,14 @@
 //!
 //! * `args`: options that all commands share; `commands`: a file for each group of commands
 //! * `open`: which store is meant; `value`: values from arguments, files and stdin; `output`: what goes to stdout
+//! * `explorer`: the page that the service has at `/`, where it was built in
 //! * `exit`: exit codes; `time`: spans and instants as text; `json`: nested JSON and dotted keys
 
 mod args;
 mod commands;
 mod exit;
+#[cfg(feature = "explorer")]
+mod explorer;
 mod json;
 mod logging;
 mod open;

@@ -21,7 +21,7 @@ use tower_http::cors::CorsLayer;
 use crate::limits::Gate;
 use crate::metrics::{self, HttpMetrics};
 use crate::problem::{Failure, no_method, no_route};
-use crate::{Limits, ServiceConfig, Token, atomic, batch, entries, health, listing, metadata, namespaces};
+use crate::{Limits, Page, ServiceConfig, Token, atomic, batch, entries, health, listing, metadata, namespaces, page};
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -33,6 +33,7 @@ pub(crate) struct App {
     pub(crate) allow_hosts: Vec<String>,
     pub(crate) gate: Gate,
     pub(crate) metrics: Metrics,
+    pub(crate) page: Page,
     /// What is counted of requests.
     pub(crate) counted: Arc<HttpMetrics>,
     /// Whether the service is stopping: long walks end between two steps.
@@ -55,6 +56,7 @@ impl App {
             allow_hosts: config.allow_hosts.clone(),
             gate: Gate::new(&config.limits),
             metrics: config.metrics.clone(),
+            page: config.page.clone(),
             counted,
             stopping: AtomicBool::new(false),
         })
@@ -79,7 +81,7 @@ pub fn router(store: Arc<dyn Store>, config: &ServiceConfig) -> Result<Router> {
 
 pub(crate) fn routes(app: Shared) -> Result<Router> {
     let cors = cors(&app.allow_origins)?;
-    let router = Router::new()
+    let mut router = Router::new()
         .route(
             "/v1/{ns}/entries/{*key}",
             get(entries::get).head(entries::head).put(entries::put).delete(entries::delete),
@@ -105,7 +107,11 @@ pub(crate) fn routes(app: Shared) -> Result<Router> {
         .route("/v1/cleanup", post(namespaces::cleanup_all).delete(namespaces::clear))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
+        .route("/metrics", get(metrics::metrics));
+    for path in app.page.paths() {
+        router = router.route(path, get(page::file));
+    }
+    let router = router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard))

@@ -64,7 +64,7 @@ impl App {
         if self.tokens.is_empty() {
             return self.check_host(uri, headers);
         }
-        if open(uri.path()) {
+        if open(uri.path()) || self.page.has(uri.path()) {
             return Ok(());
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use dataknobs_kv_core::{Clock, MAX_TIMESTAMP, Timestamp};
 use dataknobs_kv_metrics::Metrics;
 
-use crate::Token;
+use crate::{Page, Token};
 
 /// Where the service listens if nothing else is said.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8700";
@@ -29,6 +29,8 @@ pub struct ServiceConfig {
     pub clock: Arc<dyn Clock>,
     /// What `/metrics` shows; the service adds its requests.
     pub metrics: Metrics,
+    /// What browsers find at `/`; nothing unless given.
+    pub page: Page,
 }
 
 impl Default for ServiceConfig {
@@ -41,6 +43,7 @@ impl Default for ServiceConfig {
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
             metrics: Metrics::new(),
+            page: Page::default(),
         }
     }
 }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * [`server`](Service): sockets, connections, shutdown; `app`: the routes, and what holds for all of them
-//! * `entries`, `listing`, `metadata`, `atomic`, `batch`, `namespaces`, `health`, `metrics`: one file per resource
+//! * `entries`, `listing`, `metadata`, `atomic`, `batch`, `namespaces`, `health`, `metrics`, `page`: one file per resource
 //! * `auth`, `problem`, `limits`, `body`, `headers`, `conditions`, `path`: one file per question
 
 mod app;
@@ -33,6 +33,7 @@ mod listing;
 mod metadata;
 mod metrics;
 mod namespaces;
+mod page;
 mod path;
 mod problem;
 mod server;
@@ -40,4 +41,5 @@ mod server;
 pub use app::router;
 pub use auth::Token;
 pub use config::{DEFAULT_LISTEN, Limits, ServiceConfig, SystemClock};
+pub use page::Page;
 pub use server::{Service, serve};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use dataknobs_kv::{DEFAULT_CLEANUP_INTERVAL, Error, KvStore, Metrics, SystemClock};
-use dataknobs_kv_service::{DEFAULT_LISTEN, Limits, Service, ServiceConfig, Token};
+use dataknobs_kv_service::{DEFAULT_LISTEN, Limits, Page, Service, ServiceConfig, Token};
 
 use crate::args::Global;
 use crate::exit::{self, Failure, Outcome};
@@ -49,6 +49,10 @@ pub(crate) struct Serve {
     /// How long requests under way may take to end when the service is told to stop [default: 30s]
     #[arg(long, value_name = "SPAN", value_parser = time::parse_span)]
     grace: Option<Duration>,
+    /// Only the API: no page at /
+    #[cfg(feature = "explorer")]
+    #[arg(long)]
+    no_explorer: bool,
 }
 
 /// The form of the log.
@@ -110,7 +114,22 @@ impl Serve {
             limits,
             clock: open::clock(global)?.unwrap_or_else(|| Arc::new(SystemClock)),
             metrics: Metrics::new(),
+            page: self.page()?,
         })
+    }
+}
+
+#[cfg(feature = "explorer")]
+impl Serve {
+    fn page(&self) -> Result<Page, Failure> {
+        if self.no_explorer { Ok(Page::default()) } else { Ok(Page::new(crate::explorer::FILES)?) }
+    }
+}
+
+#[cfg(not(feature = "explorer"))]
+impl Serve {
+    fn page(&self) -> Result<Page, Failure> {
+        Ok(Page::default())
     }
 }
 
