@@ -1,6 +1,6 @@
 // Builds the explorer into dist/, of the package as it was built: `cargo xtask web` does both.
 //
-//   index.html, icon.svg, explorer.css, explorer.js, dataknobs_kv.wasm
+//   index.html, icon.svg, explorer.css, explorer.js, dataknobs_kv.wasm, dataknobs_kv_http.wasm
 import { copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -38,7 +38,7 @@ await build({
 });
 await build({ ...shared, entryPoints: [join(here, 'style/explorer.css')], outfile: join(dist, 'explorer.css') });
 for (const name of ['index.html', 'icon.svg']) await copyFile(join(here, name), join(dist, name));
-await copyFile(join(package_, 'dataknobs_kv.wasm'), join(dist, 'dataknobs_kv.wasm'));
+for (const name of ['dataknobs_kv.wasm', 'dataknobs_kv_http.wasm']) await copyFile(join(package_, name), join(dist, name));
 
 let [raw, brotli] = [0, 0];
 for (const name of ['index.html', 'icon.svg', 'explorer.css', 'explorer.js']) {

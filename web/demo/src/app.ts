@@ -4,6 +4,8 @@ import type { Store } from './store.js';
 export interface App {
   /** The store that is shown; another one after a switch. */
   readonly store: Store;
+  /** Another namespace of the same store; its caller closes it. */
+  open(namespace: string): Promise<Store | undefined>;
   /** Shows the entry of this key. */
   show(key: string): void;
   /** Shows no entry: the one that was shown is gone, or the reader goes back to the keys. */

@@ -1,5 +1,4 @@
 // The page: which parts there are, and what each tells the others.
-import type { Change } from 'dataknobs-kv';
 import { Activity } from './activity.js';
 import { setAgain } from './again.js';
 import { type App, messageOf } from './app.js';
@@ -7,24 +6,32 @@ import { askCreate } from './create.js';
 import { ask } from './dialog.js';
 import { byId, field, h } from './dom.js';
 import { EntryPanel } from './entry.js';
-import { Feed } from './feed.js';
+import { Feed, type News } from './feed.js';
 import { Find } from './find.js';
 import { addSamples } from './sample.js';
 import { wireShortcuts } from './shortcuts.js';
-import { type Store, openStore } from './store.js';
+import { type Backend, type Store, fromService, openStore } from './store.js';
 import { toast } from './toast.js';
 import { wireTransfer } from './transfer.js';
 import { Tree } from './tree.js';
 import { type Held, count } from './value.js';
 
-/** What the address says behind `#`: the namespace and the key, so that a link leads to an entry. */
-function place(): { namespace: string; key: string | undefined } {
+interface Place {
+  backend: Backend | undefined;
+  namespace: string;
+  key: string | undefined;
+}
+
+/** What the address says: `?store=browser`, and behind `#` the namespace and the key, so that a link leads to an entry. */
+function place(): Place {
+  const backend = new URLSearchParams(location.search).get('store') === 'browser' ? 'indexeddb' : undefined;
   const [namespace, key] = location.hash.slice(1).split('/', 2).map(decodeURIComponent);
-  return { namespace: namespace || 'default', key: key || undefined };
+  return { backend, namespace: namespace || 'default', key: key || undefined };
 }
 
 class Explorer implements App {
   #store: Store | undefined;
+  #shown: Backend = 'indexeddb';
   #finding = false;
   readonly #tree = new Tree(this);
   readonly #entry = new EntryPanel(this);
@@ -33,7 +40,12 @@ class Explorer implements App {
     this.#finding = finding;
     this.#empty();
   });
-  readonly #feed = new Feed((changes) => void this.#changed(changes));
+  readonly #feed = new Feed(
+    (news) => void this.#changed(news),
+    (state) => void (byId('feed').textContent = state),
+  );
+  readonly #backend = byId<HTMLSelectElement>('backend');
+  #service = false;
   readonly #namespace = byId<HTMLSelectElement>('namespace');
 
   get store(): Store {
@@ -42,7 +54,6 @@ class Explorer implements App {
   }
 
   async start(): Promise<void> {
-    byId('backend').replaceChildren(h('option', {}, 'This browser'));
     byId('create').addEventListener('click', () => void this.#create());
     byId('sample').addEventListener('click', () => void this.#sample());
     this.#namespace.addEventListener('change', () => void this.#chooseNamespace());
@@ -55,7 +66,12 @@ class Explorer implements App {
       create: () => void this.#create(),
       save: () => void this.#entry.save(),
     });
-    await this.#open(place().namespace);
+    this.#backend.addEventListener('change', () => void this.#chooseBackend());
+    this.#service = await fromService();
+    this.#backend.replaceChildren(
+      ...(this.#service ? [h('option', { value: 'http' }, 'This service')] : []),
+      h('option', { value: 'indexeddb' }, 'This browser'),
+    );
     await this.#follow();
     document.body.dataset['ready'] = '';
   }
@@ -108,13 +124,23 @@ class Explorer implements App {
     else if (outcome === 'expired') this.say(`${entry.key} would have expired by now`);
   }
 
-  async #open(namespace: string): Promise<void> {
-    const opened = await this.attempt(() => openStore(namespace));
-    if (opened === undefined) return;
+  open(namespace: string): Promise<Store | undefined> {
+    return openStore(this.#backend.value as Backend, namespace, askToken);
+  }
+
+  async #open(backend: Backend, namespace: string): Promise<void> {
+    this.#backend.value = backend;
+    const opened = await this.attempt(() => this.open(namespace));
+    if (opened === undefined) {
+      // Without the token the service stays shut, and the browser's own store is always there.
+      if (backend === 'http' && byId('problem').hidden) await this.#switch('indexeddb', 'default');
+      return;
+    }
     this.#feed.stop();
     await this.#store?.close();
     this.#store = opened;
-    this.#feed.follow(opened);
+    this.#shown = backend;
+    this.#feed.follow(opened, backend === 'http');
     this.#activity.reset();
     await this.#entry.show(undefined);
     await Promise.all([this.#tree.reset(), this.#names()]);
@@ -144,9 +170,20 @@ class Explorer implements App {
       this.#namespace.value = `=${this.store.namespace}`;
       return;
     }
-    history.pushState(null, '', `#${encodeURIComponent(name)}`);
-    await this.#open(name);
-    this.#view();
+    await this.#switch(this.#shown, name);
+  }
+
+  async #chooseBackend(): Promise<void> {
+    if (await this.#entry.mayLeave()) await this.#switch(this.#backend.value as Backend, 'default');
+    else this.#backend.value = this.#shown;
+  }
+
+  async #switch(backend: Backend, namespace: string): Promise<void> {
+    const search = backend === 'indexeddb' && this.#service ? '?store=browser' : '';
+    history.pushState(null, '', `${location.pathname}${search}#${encodeURIComponent(namespace)}`);
+    byId('problem').hidden = true;
+    await this.#open(backend, namespace);
+    if (this.#store !== undefined) this.#view();
   }
 
   async #go(key: string | undefined): Promise<void> {
@@ -159,9 +196,9 @@ class Explorer implements App {
 
   /** Where the address leads: after its change, and at the start. */
   async #follow(): Promise<void> {
-    const { namespace, key } = place();
+    const { backend = this.#service ? 'http' : 'indexeddb', namespace, key } = place();
+    if (this.#store === undefined || backend !== this.#shown || namespace !== this.store.namespace) await this.#open(backend, namespace);
     if (this.#store === undefined) return;
-    if (namespace !== this.store.namespace) await this.#open(namespace);
     if (key !== this.#entry.key) await this.#showKey(key);
   }
 
@@ -181,15 +218,16 @@ class Explorer implements App {
     document.title = `${this.#entry.key ?? this.store.namespace} · dataknobs-kv explorer`;
   }
 
-  async #changed(changes: Change[]): Promise<void> {
-    this.#activity.add(changes);
-    const keys = new Map(changes.map(({ key, local }) => [key, local]));
-    if (changes.some(({ type }) => type === 'clear')) await this.#tree.reset();
-    else await this.#tree.changed(keys);
+  async #changed(news: News[]): Promise<void> {
+    this.#activity.add(news);
+    const all = news.some(({ type }) => type === 'clear' || type === 'deletePattern');
+    const keys = new Map(news.filter(({ type }) => type !== 'clear' && type !== 'deletePattern').map(({ key, local }) => [key, local]));
+    if (all) await this.#tree.refresh();
+    await this.#tree.changed(keys);
     this.#find.changed(keys);
     this.#empty();
     const shown = this.#entry.key;
-    if (shown !== undefined && (keys.has(shown) || keys.has(''))) await this.#entry.check();
+    if (shown !== undefined && (all || keys.has(shown))) await this.#entry.check();
   }
 
   #empty(): void {
@@ -210,6 +248,14 @@ class Explorer implements App {
     if (added !== undefined) this.say(`${count(added, 'entry', 'entries')} added`);
     this.#tree.focus();
   }
+}
+
+/** The token that a service wants: it stays in this tab. */
+function askToken(wrong: boolean): Promise<string | undefined> {
+  const input = h('input', { type: 'password', required: true, autocomplete: 'off' });
+  const hint = h('p', { class: 'hint' }, wrong ? 'That token is not known to the service.' : 'It is kept until this tab is closed.');
+  hint.classList.toggle('wrong', wrong);
+  return ask({ title: 'This service asks for a token', content: [field('Token', input, hint)], yes: 'Open', done: () => input.value.trim() });
 }
 
 void new Explorer().start();

@@ -4,7 +4,6 @@ import { type Outcome, type Portable, setAgain } from './again.js';
 import { ask } from './dialog.js';
 import { byId, choice, field, h } from './dom.js';
 import { fromLine, toLine } from './lines.js';
-import { type Store, openStore } from './store.js';
 import { type Held, count } from './value.js';
 
 /** So many are written at one time. */
@@ -72,7 +71,7 @@ async function importFile(app: App, file: File): Promise<void> {
     done: async () => {
       progress.hidden = false;
       const outcomes: Record<Outcome, number> = { written: 0, there: 0, expired: 0 };
-      for (const part of parts) await importPart(app.store, part, existing.value === 'skip', outcomes, progress);
+      for (const part of parts) await importPart(app, part, existing.value === 'skip', outcomes, progress);
       return outcomes;
     },
   });
@@ -85,10 +84,11 @@ async function importFile(app: App, file: File): Promise<void> {
   app.say(words.filter((word) => word !== '').join(', '));
 }
 
-async function importPart(shown: Store, part: Part, skip: boolean, outcomes: Record<Outcome, number>, progress: HTMLProgressElement): Promise<void> {
-  const { namespace = shown.namespace, entries } = part;
-  const own = namespace === shown.namespace;
-  const store = own ? shown : await openStore(namespace);
+async function importPart(app: App, part: Part, skip: boolean, outcomes: Record<Outcome, number>, progress: HTMLProgressElement): Promise<void> {
+  const { namespace = app.store.namespace, entries } = part;
+  const own = namespace === app.store.namespace;
+  const store = own ? app.store : await app.open(namespace);
+  if (store === undefined) throw new Error(`The namespace ${namespace} could not be opened.`);
   try {
     // Of a key that comes twice the last one counts.
     const last = [...new Map(entries.map((entry) => [entry.key, entry])).values()];

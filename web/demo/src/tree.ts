@@ -71,6 +71,11 @@ export class Tree {
     }
   }
 
+  /** Loads again all that is loaded: something was removed, and nobody says what. */
+  async refresh(): Promise<void> {
+    await Promise.all([...this.#levels].map(([key, level]) => this.#load(key, level)));
+  }
+
   /** Marks the entry that is shown, and opens the way to it. */
   async select(key: string | undefined): Promise<void> {
     this.#selected = key;
