@@ -5,6 +5,7 @@ import { scenarios } from './api/all.js';
 import { conformance } from './conformance.mjs';
 import { http } from './browser/http.mjs';
 import { demo } from './demo/all.mjs';
+import { overService } from './demo/service.mjs';
 import { serveExplorer } from './demo/support.mjs';
 import { several } from './browser/several.mjs';
 import { shipped } from './browser/shipped.mjs';
@@ -66,6 +67,7 @@ try {
   const explorer = await serveExplorer();
   try {
     await suite('demo-indexeddb', demo({ browser, url: explorer.url }));
+    await suite('demo-service', overService({ browser }));
   } finally {
     await explorer.close();
   }

@@ -157,7 +157,7 @@ pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
 
 /// The program whose service the tests talk to, built as all tests are.
 fn service() -> Result<PathBuf> {
-    call(&mut cargo(["build", "--package", "dataknobs-kv-cli"]))?;
+    call(&mut cargo(["build", "--package", "dataknobs-kv-cli", "--features", "explorer"]))?;
     Ok(target_directory()?.join("debug").join(format!("dataknobs-kv{}", std::env::consts::EXE_SUFFIX)))
 }
 

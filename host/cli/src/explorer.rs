@@ -10,5 +10,5 @@ macro_rules! files {
 }
 
 /// All that the page consists of, by name.
-pub(crate) const FILES: [(&str, &[u8]); 5] =
-    files!["index.html", "icon.svg", "explorer.css", "explorer.js", "dataknobs_kv.wasm"];
+pub(crate) const FILES: [(&str, &[u8]); 6] =
+    files!["index.html", "icon.svg", "explorer.css", "explorer.js", "dataknobs_kv.wasm", "dataknobs_kv_http.wasm"];

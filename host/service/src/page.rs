@@ -26,6 +26,9 @@ const INDEX: &str = "index.html";
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
     img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Tells the page that the API is there beside it. To try would cost an error in the browser's console elsewhere.
+const API: HeaderName = HeaderName::from_static("kv-api");
+
 /// A page's files. They need no token: they say nothing of the store.
 #[derive(Clone, Default)]
 pub struct Page {
@@ -121,6 +124,7 @@ pub(crate) async fn file(State(app): State<Shared>, uri: Uri, headers: HeaderMap
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (API, HeaderValue::from_static("v1")),
         (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
         NOSNIFF,

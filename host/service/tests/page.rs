@@ -22,7 +22,7 @@ async fn browsers_get_the_page() {
     let server = served().await;
     for accept in ["text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "*/*", "text/*"] {
         let answer = server.send("GET", "/", &[("accept", accept)], "").await;
-        assert_eq!((answer.status, answer.text()), (200, HTML.into()), "{accept}");
+        assert_eq!((answer.status, answer.text()), (200, HTML), "{accept}");
         assert_eq!(answer.header("vary"), "accept");
     }
     // Where nothing is said, everything is liked; parameters are the page's own.
@@ -36,17 +36,18 @@ async fn browsers_get_the_page() {
         ("/m.wasm", "application/wasm", "\0asm"),
     ] {
         let answer = server.get(path).await;
-        assert_eq!((answer.status, answer.text().as_ref()), (200, body), "{path}");
+        assert_eq!((answer.status, answer.text()), (200, body), "{path}");
         assert_eq!(answer.header("content-type"), content_type);
         assert_eq!(answer.header("cache-control"), "no-cache");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("kv-api"), "v1");
         let policy = answer.header("content-security-policy");
         for part in ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "frame-ancestors 'none'"] {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
         let head = server.send("HEAD", path, &[], "").await;
-        assert_eq!((head.status, head.text().as_ref()), (200, ""));
+        assert_eq!((head.status, head.text()), (200, ""));
         assert_eq!(head.header("etag"), answer.header("etag"));
     }
 }
@@ -58,7 +59,7 @@ async fn what_a_browser_has_is_not_sent_again() {
     assert_ne!(etag, server.get("/").await.header("etag"));
     for known in [etag.as_str(), &format!("W/{etag}"), &format!("\"other\", {etag}"), "*"] {
         let answer = server.send("GET", "/page.js", &[("if-none-match", known)], "").await;
-        assert_eq!((answer.status, answer.text().as_ref()), (304, ""), "{known}");
+        assert_eq!((answer.status, answer.text()), (304, ""), "{known}");
         assert_eq!(answer.header("etag"), etag);
     }
     for other in ["\"other\"", etag.trim_matches('"')] {
@@ -72,7 +73,7 @@ async fn the_api_is_not_hidden() {
     server.put("page.js", "1").await;
     assert_eq!(server.get("/v1/n/entries/page.js").await.text(), "1");
     assert_eq!(server.get("/healthz").await.status, 200);
-    assert!(server.get("/metrics").await.text().contains("route=\"/page.js\"") == false);
+    assert!(!server.get("/metrics").await.text().contains("route=\"/page.js\""));
     // Who asks for JSON is no browser, and typing errors are still told of.
     for (path, accept) in
         [("/", "application/json"), ("/", "text/html;q=0"), ("/nowhere.js", "*/*"), ("/page.js/", "*/*")]

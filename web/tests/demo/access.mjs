@@ -14,6 +14,15 @@ export async function violations(page) {
   return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary})`).join('; ')}`);
 }
 
+/** In light and in dark, once the marks of what changed are gone. */
+async function bothWays(page, what) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.waitForFunction(() => document.getAnimations().length === 0);
+    assert.deepEqual(await violations(page), [], `${what}, ${colorScheme}`);
+  }
+}
+
 export const access = ({ browser, url }) => ({
   the_tree_is_walked_by_keys_alone: () =>
     withPages(browser, async (open) => {
@@ -110,49 +119,61 @@ export const access = ({ browser, url }) => ({
       assert.equal(await explorer.focused(), 'e');
     }),
 
-  axe_finds_nothing_in_light_and_dark: () =>
+  axe_finds_nothing_in_an_entry: () =>
     withPages(browser, async (open) => {
-      const namespace = fresh();
-      const look = await probe(open, url, namespace);
-      const explorer = await Explorer.open(open, url, namespace);
-      const { page } = explorer;
-      await page.emulateMedia({ reducedMotion: 'reduce' });
-      const both = async (what) => {
-        for (const colorScheme of ['light', 'dark']) {
-          await page.emulateMedia({ colorScheme });
-          await page.waitForFunction(() => document.getAnimations().length === 0);
-          assert.deepEqual(await violations(page), [], `${what}, ${colorScheme}`);
-        }
-      };
-      await both('empty');
+      const explorer = await Explorer.open(open, url, fresh());
+      await bothWays(explorer.page, 'empty');
       await explorer.button('Add sample data').click();
       await explorer.item('users group').click();
       await explorer.item('ada group').click();
       await explorer.item('avatar').click();
       await explorer.shows('users.ada.avatar');
-      await both('an entry');
-      await explorer.item('sessions group').click();
-      await explorer.item('c91a04').click();
-      await explorer.shows('sessions.c91a04');
+      await bothWays(explorer.page, 'an entry');
+    }),
+
+  axe_finds_nothing_in_a_conflict: () =>
+    withPages(browser, async (open) => {
+      const namespace = fresh();
+      const look = await probe(open, url, namespace);
+      await look((store) => store.set('session', { user: 'ada' }, { ttl: 600 }));
+      const explorer = await Explorer.open(open, url, namespace, 'session');
+      await explorer.shows('session');
       await explorer.value.fill('{"user":');
-      await look((store) => store.set('sessions.c91a04', 'theirs'));
+      await look((store) => store.set('session', 'theirs'));
       await explorer.conflict.waitFor();
-      await both('a conflict');
-      await explorer.button('Take theirs').click();
+      await bothWays(explorer.page, 'a conflict');
+    }),
+
+  axe_finds_nothing_in_what_matches_and_in_questions: () =>
+    withPages(browser, async (open) => {
+      const namespace = fresh();
+      const look = await probe(open, url, namespace);
+      await look((store) => store.setMany({ 'users.a': 1, 'users.b': 2 }));
+      const explorer = await Explorer.open(open, url, namespace);
+      const { page } = explorer;
       await explorer.pattern.fill('users.**');
-      await says(explorer.found, '6 keys');
+      await says(explorer.found, '2 keys');
+      await bothWays(page, 'a pattern');
       await explorer.button('Delete all that match…').click();
       await explorer.dialog.waitFor();
-      await both('a question');
+      await bothWays(page, 'a question');
       await page.keyboard.press('Escape');
-      await both('a pattern');
       await explorer.button('New entry').click();
-      await both('a new entry');
-      await page.keyboard.press('Escape');
+      await bothWays(page, 'a new entry');
+    }),
+
+  axe_finds_nothing_on_a_phone: () =>
+    withPages(browser, async (open) => {
+      const namespace = fresh();
+      const look = await probe(open, url, namespace);
+      await look((store) => store.set('users.ada', 'x', { ttl: 600, metadata: { a: 1 } }));
+      const explorer = await Explorer.open(open, url, namespace);
+      const { page } = explorer;
       await page.setViewportSize({ width: 390, height: 800 });
-      await both('a phone');
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-      assert.equal(wide, false, 'nothing is wider than a phone');
+      await bothWays(page, 'keys');
+      await page.goto(`${url}/#${namespace}/users.ada`);
+      await explorer.shows('users.ada');
+      await bothWays(page, 'an entry');
     }),
 
   a_phone_shows_the_keys_or_the_entry: () =>
