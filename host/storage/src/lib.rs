@@ -48,6 +48,8 @@ pub mod redis;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod sizes;
+#[cfg(any(feature = "elasticsearch", feature = "postgres", feature = "redis", feature = "s3"))]
+mod tick;
 #[cfg(any(feature = "elasticsearch", feature = "redis", feature = "s3"))]
 mod tls;
 

@@ -34,6 +34,8 @@ pub use config::ElasticsearchConfig;
 
 use store::Store;
 
+use crate::tick::Tick;
+
 /// The largest value: the text of its document stays below a server's default limits for a request (100 MB) and for
 /// one string in it.
 const MAX_VALUE_BYTES: usize = 16 << 20;
@@ -44,6 +46,7 @@ const MAX_METADATA_BYTES: usize = 64 << 10;
 pub struct ElasticsearchStorage {
     store: Store,
     durable: bool,
+    _tick: Tick,
 }
 
 impl ElasticsearchStorage {
@@ -51,7 +54,7 @@ impl ElasticsearchStorage {
     /// [`Location::open`](crate::Location::open).
     pub async fn open(config: ElasticsearchConfig, create: bool) -> Result<Self> {
         let store = Store::open(config, create).await?;
-        Ok(ElasticsearchStorage { durable: store.index().durable, store })
+        Ok(ElasticsearchStorage { durable: store.index().durable, store, _tick: Tick::start() })
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use dataknobs_kv_core::{Error, Result};
 use deadpool_postgres::{
-    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, TimeoutType,
+    Timeouts,
 };
 use rand::RngExt;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -73,6 +74,8 @@ impl Link {
         );
         let pool = Pool::builder(manager)
             .max_size(config.pool_size)
+            // The one that was used last: its server process is warm, and what few callers do not need grows idle.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::Internal(format!("PostgreSQL: {error}")))?;

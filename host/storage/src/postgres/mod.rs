@@ -36,6 +36,8 @@ pub use config::{PostgresConfig, SslMode};
 use link::Link;
 use sql::Statements;
 
+use crate::tick::Tick;
+
 /// The largest atomic write.
 const MAX_ATOMIC: usize = 1000;
 /// The largest value.
@@ -51,6 +53,7 @@ pub struct PostgresStorage {
     link: Link,
     sql: Statements,
     durable: bool,
+    _tick: Tick,
 }
 
 impl PostgresStorage {
@@ -60,7 +63,7 @@ impl PostgresStorage {
         let link = Link::new(&config)?;
         let found = schema::open(&link, &config, create).await?;
         let sql = Statements::new(&found.table, &found.function);
-        Ok(PostgresStorage { config, link, sql, durable: found.durable })
+        Ok(PostgresStorage { config, link, sql, durable: found.durable, _tick: Tick::start() })
     }
 }
 

@@ -104,7 +104,7 @@ impl Node {
         if let Some(connection) = link.usable() {
             return Ok((link, connection));
         }
-        match tokio::time::timeout_at(deadline.at, self.connect(link)).await {
+        match tokio::time::timeout_at(deadline.at, Box::pin(self.connect(link))).await {
             Ok(Ok(connection)) => Ok((link, connection)),
             Ok(Err(error)) => Err(Failure::NotSent(error)),
             Err(_) => {

@@ -36,6 +36,8 @@ use link::Deadline;
 use open::Promises;
 use servers::Servers;
 
+use crate::tick::Tick;
+
 /// The largest atomic write: about 20 ms in which the server does nothing else.
 const MAX_ATOMIC: usize = 1000;
 /// The largest value.
@@ -51,6 +53,7 @@ pub struct RedisStorage {
     promises: Promises,
     /// Namespaces that are in the register, in a cluster.
     registered: RwLock<HashSet<String>>,
+    _tick: Tick,
 }
 
 impl RedisStorage {
@@ -62,7 +65,7 @@ impl RedisStorage {
         let names = format::Names { prefix: config.prefix.clone(), shards: config.shards };
         let promises = open::look(&servers, &config, deadline).await?;
         open::settle(&servers, &names, create, deadline).await?;
-        Ok(RedisStorage { config, names, servers, promises, registered: RwLock::default() })
+        Ok(RedisStorage { config, names, servers, promises, registered: RwLock::default(), _tick: Tick::start() })
     }
 
     fn deadline(&self) -> Deadline {

@@ -22,8 +22,9 @@ impl Script {
 
     /// Calls it by its hash.
     pub(super) fn by_hash(&self, keys: usize) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.sha1).arg(keys);
+        // Room for what most calls have besides.
+        let mut command = Cmd::with_capacity(keys + 32, keys * 64 + 512);
+        command.arg("EVALSHA").arg(&self.sha1).arg(keys);
         command
     }
 

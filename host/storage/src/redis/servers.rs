@@ -52,14 +52,15 @@ impl Servers {
                 }
                 result
             }
-            Servers::Cluster(cluster) => cluster.send(slot, command, deadline).await,
+            // Boxed, as all that is rare: a call would be kilobytes otherwise, which are moved several times.
+            Servers::Cluster(cluster) => Box::pin(cluster.send(slot, command, deadline)).await,
         }
     }
 
     /// The same, for what changes nothing: it is sent a second time where the connection broke.
     pub(super) async fn read(&self, slot: u16, command: &Cmd, deadline: Deadline) -> Result<Value, Failure> {
         match self.send(slot, command, deadline).await {
-            Err(Failure::Lost { late: false, .. }) => self.send(slot, command, deadline).await,
+            Err(Failure::Lost { late: false, .. }) => Box::pin(self.send(slot, command, deadline)).await,
             result => result,
         }
     }
@@ -80,7 +81,7 @@ impl Servers {
             Err(failure) if failure.is("NOSCRIPT") => {
                 let mut command = script.whole(keys);
                 fill(&mut command);
-                self.send(slot, &command, deadline).await
+                Box::pin(self.send(slot, &command, deadline)).await
             }
             result => result,
         }
@@ -96,7 +97,7 @@ impl Servers {
         deadline: Deadline,
     ) -> Result<Value, Failure> {
         match self.call(slot, script, keys, fill, deadline).await {
-            Err(Failure::Lost { late: false, .. }) => self.call(slot, script, keys, fill, deadline).await,
+            Err(Failure::Lost { late: false, .. }) => Box::pin(self.call(slot, script, keys, fill, deadline)).await,
             result => result,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use dataknobs_kv_core::storage::{ANSWER_BYTES, Change, Mutation, Outcome};
-use dataknobs_kv_core::{Error, Precondition, Projection, Result, Timestamp, Version};
+use dataknobs_kv_core::{Attributes, Error, Precondition, Projection, Result, Timestamp, Version};
 use redis::{Cmd, Value};
 
 use super::failure::{self, Failure};
@@ -111,7 +111,7 @@ impl RedisStorage {
             deadline: self.deadline(),
         };
         if self.servers.is_cluster() && planned.iter().any(Planned::grows) {
-            self.register_once(namespace, write.deadline).await?;
+            Box::pin(self.register_once(namespace, write.deadline)).await?;
         }
         let mut pieces = self.cut(planned, atomic);
         if pieces.len() == 1
@@ -134,7 +134,7 @@ impl RedisStorage {
                     }
                 }
             });
-            for (at, result) in futures::future::join_all(pieces).await.into_iter().flatten() {
+            for (at, result) in Box::pin(futures::future::join_all(pieces)).await.into_iter().flatten() {
                 if let Some(slot) = results.get_mut(at) {
                     *slot = Some(result);
                 }
@@ -176,11 +176,13 @@ impl RedisStorage {
                 let (growing, light): (Vec<_>, Vec<_>) = piece.planned.into_iter().partition(Planned::grows);
                 let error = failure.of_write();
                 let mut results: Results = growing.iter().map(|one| (one.at, Err(error.clone()))).collect();
-                let answers = self.call_piece(write, place, &light).await.map_err(Failure::of_write)?;
+                let answers = Box::pin(self.call_piece(write, place, &light)).await.map_err(Failure::of_write)?;
                 results.extend(self.read_outcomes(write, light, answers).await?);
                 Ok(results)
             }
-            Err(Failure::Lost { late: false, why }) => self.after_loss(write, place, piece.planned, why).await,
+            Err(Failure::Lost { late: false, why }) => {
+                Box::pin(self.after_loss(write, place, piece.planned, why)).await
+            }
             Err(failure) => Err(failure.of_write()),
         }
     }
@@ -198,16 +200,18 @@ impl RedisStorage {
                 command.arg(place.entry(&one.mutation.key));
             }
             command.arg(write.now).arg(self.margin());
-            command.arg(if write.atomic { "1" } else { "0" });
-            command.arg(match write.on_conflict {
-                Projection::Key => "k",
-                Projection::Attributes => "a",
-                Projection::Value => "v",
-            });
+            let atomic = if write.atomic { 'a' } else { '-' };
+            let want = match write.on_conflict {
+                Projection::Key => 'k',
+                Projection::Attributes => 'a',
+                Projection::Value => 'v',
+            };
+            // A namespace with shards may have entries in another one.
+            let clears = if self.names.shards == 1 { 'c' } else { '-' };
+            command.arg(String::from_iter([atomic, want, clears]));
             // Alone, a conflict carries its value whatever it weighs.
             command.arg(if planned.len() == 1 { MAX_VALUE_BYTES * 64 } else { ANSWER_BYTES });
             command.arg(if registers { write.namespace } else { "" });
-            command.arg(if self.names.shards == 1 { "1" } else { "0" });
             command.arg(place.entries.len() + 1);
             for one in planned {
                 add(command, one);
@@ -322,15 +326,19 @@ fn add(command: &mut Cmd, one: &Planned) {
     let version = one.version.as_ref().map_or("", Version::as_str);
     match &one.mutation.change {
         Change::Put { attributes, value } => {
-            command.arg("p");
+            let Attributes { expires_at, sliding_ms, content_type, metadata, .. } = attributes;
+            let plain = expires_at.is_none() && sliding_ms.is_none() && content_type.is_none() && metadata.is_none();
+            command.arg(if plain { "p" } else { "P" });
             precondition(command);
             command.arg(version).arg(attributes.value_type.to_string()).arg(value.as_slice());
             // The size decides whether an entry is sound: it is counted here, whatever the caller says.
             command.arg(attributes.created_at).arg(attributes.updated_at).arg(value.len()).arg(attributes.checksum);
-            optional(command, attributes.expires_at);
-            optional(command, attributes.sliding_ms);
-            command.arg(attributes.content_type.as_deref().unwrap_or_default());
-            command.arg(attributes.metadata.as_deref().unwrap_or_default());
+            if !plain {
+                optional(command, *expires_at);
+                optional(command, *sliding_ms);
+                command.arg(content_type.as_deref().unwrap_or_default());
+                command.arg(metadata.as_deref().unwrap_or_default());
+            }
         }
         Change::Amend(amendment) => {
             command.arg("a");

@@ -40,6 +40,8 @@ use probe::Abilities;
 use read::Want;
 use seen::Seen;
 
+use crate::tick::Tick;
+
 /// A store in an S3 bucket, under a prefix.
 pub struct S3Storage {
     config: S3Config,
@@ -50,6 +52,7 @@ pub struct S3Storage {
     seen: Seen,
     grave: Body,
     mark_body: Body,
+    _tick: Tick,
 }
 
 impl S3Storage {
@@ -69,6 +72,7 @@ impl S3Storage {
             grave: write::grave(),
             mark_body: Body::new("expires\n"),
             config,
+            _tick: Tick::start(),
         })
     }
 

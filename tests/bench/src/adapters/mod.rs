@@ -24,7 +24,7 @@ use dataknobs_kv_storage::OpenOptions;
 
 use crate::Result;
 use crate::report::Section;
-use contest::ROUNDS;
+use contest::{Must, ROUNDS};
 
 pub(crate) use hot_key::child;
 
@@ -47,8 +47,8 @@ trait Bare: Send + Sync {
     async fn get(&self, caller: usize, key: &str) -> Result<bool>;
     /// Writes an entry with all that is kept of it, whatever is there.
     async fn set(&self, caller: usize, key: &str, value: &[u8]) -> Result;
-    /// The same with more of what the adapter does: see [`Musts::other_set`].
-    async fn set_otherwise(&self, _caller: usize, _key: &str, _value: &[u8]) -> Result {
+    /// The same with more of what the adapter does, by which of [`Musts::other_sets`].
+    async fn set_otherwise(&self, _caller: usize, _way: usize, _key: &str, _value: &[u8]) -> Result {
         Err("not of this backend".into())
     }
     /// Writes many, the best way there is.
@@ -92,8 +92,8 @@ type Made<T> = std::pin::Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 struct Musts {
     get: f64,
     set: f64,
-    /// Another way in which the driver may write an entry.
-    other_set: Option<(&'static str, f64)>,
+    /// Other ways in which the driver may write an entry.
+    other_sets: &'static [(&'static str, Must)],
     set_many: f64,
     increment: f64,
 }
@@ -108,7 +108,7 @@ const BACKENDS: [Backend; 4] = [
         bare: |url| Box::pin(postgres::bare(url)),
         fill: Some(|url, _| Box::pin(postgres::fill(url))),
         about: |url| Box::pin(postgres::about(url)),
-        musts: Musts { get: 0.85, set: 0.85, other_set: None, set_many: 0.8, increment: 0.5 },
+        musts: Musts { get: 0.85, set: 0.85, other_sets: &[], set_many: 0.8, increment: 0.5 },
     },
     Backend {
         name: "redis",
@@ -122,7 +122,7 @@ const BACKENDS: [Backend; 4] = [
         musts: Musts {
             get: 0.85,
             set: 0.45,
-            other_set: Some(("driver with one index", 0.85)),
+            other_sets: &[("driver with one index", Must::Ratio(0.85)), ("driver by the least script", Must::Nothing)],
             set_many: 0.8,
             increment: 0.5,
         },
@@ -139,7 +139,7 @@ const BACKENDS: [Backend; 4] = [
         musts: Musts {
             get: 0.9,
             set: 0.9,
-            other_set: Some(("client with If-Match", 0.9)),
+            other_sets: &[("client with If-Match", Must::Ratio(0.9))],
             set_many: 0.8,
             increment: 0.5,
         },
@@ -153,7 +153,7 @@ const BACKENDS: [Backend; 4] = [
         bare: |url| Box::pin(elasticsearch::bare(url)),
         fill: None,
         about: |url| Box::pin(elasticsearch::about(url)),
-        musts: Musts { get: 0.9, set: 0.9, other_set: None, set_many: 0.8, increment: 0.5 },
+        musts: Musts { get: 0.9, set: 0.9, other_sets: &[], set_many: 0.8, increment: 0.5 },
     },
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dataknobs_kv_core::{Projection, Storage};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, Value};
+use redis::{Arg, Cmd, Pipeline, Value};
 
 use super::work::{GROUPS, now, put};
 use super::{Bare, MANY};
@@ -14,7 +14,14 @@ use crate::machine::first_line;
 
 struct Driver {
     connection: MultiplexedConnection,
+    /// The hash of [`LEAST`].
+    least: String,
 }
+
+/// The least that a script can do which looks before it writes.
+const LEAST: &str = "#!lua
+redis.call('HMGET', KEYS[1], 'version', 'created_at', 'expires_at')
+return redis.call('HSET', KEYS[1], unpack(ARGV))";
 
 async fn connection(url: &str) -> Result<MultiplexedConnection> {
     let url = url.split('?').next().unwrap_or(url);
@@ -29,8 +36,8 @@ pub(super) async fn about(url: String) -> Result<String> {
     let info: String = redis::cmd("INFO").arg("server").query_async(&mut connection(&url).await?).await?;
     let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown").trim();
     Ok(format!(
-        "Redis {version} ({}), `appendfsync always`; the driver is redis-rs: HGETALL, HSET of the same fields (alone, and \
-         with the ZADD of\none index in MULTI), a pipeline of HSETs for many, ZRANGE BYLEX with a pipeline of HGETALLs for a page, \
+        "Redis {version} ({}), `appendfsync always`; the driver is redis-rs: HGETALL, HSET of the same fields (alone, \
+         with the ZADD of\none index in MULTI, and in a script that reads three fields before), a pipeline of HSETs for many, ZRANGE BYLEX with a pipeline of HGETALLs for a page, \
          and HINCRBY as the\nbackend's own increment.",
         first_line("redis-server", &["--version"]).split_whitespace().nth(2).unwrap_or_default(),
     ))
@@ -40,7 +47,8 @@ pub(super) async fn bare(url: String) -> Result<Arc<dyn Bare>> {
     let mut connection = connection(&url).await?;
     // So much waits in front of the connection before callers do: a batch does not wait for itself.
     connection.set_response_timeout(std::time::Duration::from_secs(60));
-    Ok(Arc::new(Driver { connection }))
+    let least = redis::cmd("SCRIPT").arg("LOAD").arg(LEAST).query_async(&mut connection).await?;
+    Ok(Arc::new(Driver { connection, least }))
 }
 
 /// A million through the adapter.
@@ -105,8 +113,18 @@ impl Bare for Driver {
         self.send(&hset(key, value)).await.map(drop)
     }
 
-    /// And an entry in one index, both or neither.
-    async fn set_otherwise(&self, _: usize, key: &str, value: &[u8]) -> Result {
+    /// And an entry in one index, both or neither; or looked at before, as whoever keeps `created_at` must.
+    async fn set_otherwise(&self, _: usize, way: usize, key: &str, value: &[u8]) -> Result {
+        if way == 1 {
+            let mut command = redis::cmd("EVALSHA");
+            command.arg(&self.least).arg(1).arg(entry(key));
+            hset(key, value).args_iter().skip(2).for_each(|argument| {
+                if let Arg::Simple(argument) = argument {
+                    command.arg(argument);
+                }
+            });
+            return self.send(&command).await.map(drop);
+        }
         let mut pipeline = redis::pipe();
         pipeline.atomic().add_command(hset(key, value));
         pipeline.cmd("ZADD").arg("driver.index").arg(0).arg(key);

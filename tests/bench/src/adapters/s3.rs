@@ -111,7 +111,7 @@ impl Bare for Driver {
     }
 
     /// Where it still is what was written last. Callers share keys: who comes too late has written as well.
-    async fn set_otherwise(&self, _: usize, key: &str, value: &[u8]) -> Result {
+    async fn set_otherwise(&self, _: usize, _: usize, key: &str, value: &[u8]) -> Result {
         let known = self.etags.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
         let etag = match known {
             Some(etag) => etag,

@@ -103,10 +103,11 @@ pub(super) fn contests(
         add("get", Must::Ratio(musts.get), gets(ours, bare));
         let [bare_set, storage_set, store_set] = sets(ours, bare);
         add("set over an entry", Must::Ratio(musts.set), [bare_set, storage_set.clone(), store_set.clone()]);
-        if let Some((how, least)) = musts.other_set {
-            let other =
-                work(bare, async |bare, caller, turn| bare.set_otherwise(caller, &key(caller, turn), &value()).await);
-            add(&format!("set over an entry, {how}"), Must::Ratio(least), [other, storage_set, store_set]);
+        for (way, (how, must)) in musts.other_sets.iter().enumerate() {
+            let other = work(bare, move |bare, caller, turn| async move {
+                bare.set_otherwise(caller, way, &key(caller, turn), &value()).await
+            });
+            add(&format!("set over an entry, {how}"), *must, [other, storage_set.clone(), store_set.clone()]);
         }
         add("set of a new key", Must::Nothing, new_keys(ours, bare));
         if backend.fill.is_none() && callers == 1 {
