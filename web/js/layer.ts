@@ -1,7 +1,7 @@
-import type { Handle } from './wasm.js';
+import type { Handle } from './handle.js';
 
-/** What every backend answers: see `src/handle.rs`. */
-export type Backend = Omit<Handle, 'free' | typeof Symbol.dispose>;
+/** What every backend answers. */
+export type Backend = Pick<Handle, keyof Handle>;
 
 /** A backend on top of another one; as it stands it adds nothing. */
 export class Layer implements Backend {

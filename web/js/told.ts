@@ -75,7 +75,7 @@ export class Told extends Layer {
   override async transact(...call: Parameters<Backend['transact']>) {
     const versions: unknown = await super.transact(...call);
     if (Array.isArray(versions) && versions.length > 0) {
-      const keys = call[2].map(([key]: [string]) => key);
+      const keys = call[2].map(([key]) => key as string);
       this.#announce(call[0], keys.join('\n'), versions.map((version) => (version === undefined ? '0' : '1')).join(''));
     }
     return versions;

@@ -1,5 +1,6 @@
-import init, { type Handle, Matcher, joinKey, openIndexedDb, openMemory, setErrorFactory, splitKey } from '#wasm';
+import init, { type Handle as Module, Matcher, joinKey, openIndexedDb, openMemory, setErrorFactory, splitKey } from '#wasm';
 import { KvError, type KvErrorCode, invalid } from './error.js';
+import { Handle } from './handle.js';
 
 /** The rules of keys and patterns, of whichever WebAssembly module was loaded first: both have them. */
 export interface Rules {
@@ -75,7 +76,16 @@ async function source(
 
 /** IndexedDB and memory. */
 export const loadDatabase = lazily(
-  () => ({ init, setErrorFactory, Matcher, joinKey, splitKey, openIndexedDb, openMemory }),
+  () => ({
+    init,
+    setErrorFactory,
+    Matcher,
+    joinKey,
+    splitKey,
+    openIndexedDb: async (...how: Parameters<typeof openIndexedDb>) =>
+      new Handle((await openIndexedDb(...how)) as Module),
+    openMemory: (...how: Parameters<typeof openMemory>) => new Handle(openMemory(...how)),
+  }),
   () => new URL('./dataknobs_kv.wasm', import.meta.url),
   () => import('#inline'),
 );
@@ -87,4 +97,3 @@ export const loadHttp = lazily(
   () => import('#http-inline'),
 );
 
-export type { Handle };

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use dataknobs_kv_core::{Core, MemoryStorage, Storage};
+use dataknobs_kv_core::Core;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
+use crate::BrowserClock;
 use crate::handle::{Handle, promise};
 use crate::indexed_db::{Durability, IndexedDbConfig, IndexedDbStorage};
-use crate::observed::Observed;
-use crate::{BrowserClock, random};
 
 /// Tells JavaScript: for each namespace its keys, joined by line breaks, and for each key `1` if it is there now.
 fn teller(on_change: Function) -> impl Fn(&[(String, String, bool)]) + 'static {
@@ -29,8 +28,7 @@ fn teller(on_change: Function) -> impl Fn(&[(String, String, bool)]) + 'static {
 /// A store in memory of its own.
 #[wasm_bindgen(js_name = openMemory)]
 pub fn open_memory(on_change: Function) -> Handle {
-    let storage: Arc<dyn Storage> = Arc::new(Observed::new(MemoryStorage::new(random), teller(on_change)));
-    Handle { store: Arc::new(Core::new(storage, BrowserClock)), database: None }
+    handle(IndexedDbStorage::in_memory(), on_change)
 }
 
 /// The database of this name.
@@ -39,10 +37,11 @@ pub fn open_indexed_db(name: String, durability: String, timeout_ms: u32, on_cha
     promise(async move {
         let durability = Durability::parse(&durability)?;
         let storage = IndexedDbStorage::open(IndexedDbConfig { name, durability, timeout_ms }).await?;
-        storage.observe(teller(on_change));
-        let storage = Arc::new(storage);
-        // Of one type for all storages: the rules are not small.
-        let store = Arc::new(Core::new(storage.clone() as Arc<dyn Storage>, BrowserClock));
-        Ok(Handle { store, database: Some(storage) }.into())
+        Ok(handle(storage, on_change).into())
     })
+}
+
+fn handle(storage: IndexedDbStorage, on_change: Function) -> Handle {
+    storage.observe(teller(on_change));
+    Handle { store: Arc::new(Core::new(storage.clone(), BrowserClock)), database: Some(storage) }
 }

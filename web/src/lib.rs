@@ -29,8 +29,6 @@ mod database;
 #[cfg(feature = "database")]
 pub mod indexed_db;
 #[cfg(feature = "database")]
-mod observed;
-#[cfg(feature = "database")]
 mod random;
 
 #[cfg(feature = "http")]

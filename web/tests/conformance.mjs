@@ -1,11 +1,12 @@
-// The suite over IndexedDB in a window, a dedicated worker and a shared worker, case by case; lines as libtest prints them.
+// The suite over IndexedDB in a window, a dedicated worker and a shared worker, and over memory in a window, case by case;
+// lines as libtest prints them.
 import { join } from 'node:path';
 import { launch } from './support/browser.mjs';
 import { chosen, result } from './support/report.mjs';
 import { serve } from './support/server.mjs';
 
 const here = import.meta.dirname;
-const kinds = ['window', 'worker', 'shared-worker'];
+const kinds = ['window', 'worker', 'shared-worker', 'memory'];
 
 /** No case takes so long unless it hangs. */
 const DEADLINE = 120_000;
@@ -29,11 +30,13 @@ const within = (promise) => {
 };
 
 async function suite(kind, place) {
-  const name = `indexeddb-${kind}`;
+  const memory = kind === 'memory';
+  const name = memory ? kind : `indexeddb-${kind}`;
+  const where = memory ? 'window' : kind;
   const lines = [];
   let page = await open(place);
   const ask = (question) =>
-    within(page.evaluate(([kind, question]) => globalThis.ask(kind, question), [kind, { database: name, ...question }]));
+    within(page.evaluate(([kind, question]) => globalThis.ask(kind, question), [where, { database: name, ...question }]));
   const { cases, failed: broken } = await ask({ ask: 'cases' });
   if (broken) throw new Error(`${name}: ${broken}`);
   const wanted = cases.map(([path, reason, clauses], index) => ({ path, reason, clauses, index }));

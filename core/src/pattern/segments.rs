@@ -5,8 +5,6 @@
 //! matched as early as possible, and no other choice could leave more to the rest. So the time is bounded by the length of
 //! the key times that of the pattern.
 
-use std::collections::BTreeMap;
-
 use crate::{key, order};
 
 use super::{
@@ -131,14 +129,12 @@ fn merged(alternatives: &[Vec<Part>]) -> Vec<Vec<Place>> {
         if all.len() == 1 {
             break;
         }
-        let mut choices: BTreeMap<Around, Vec<Vec<Token>>> = BTreeMap::new();
+        let mut choices: Vec<(Around, Vec<Vec<Token>>)> = Vec::new();
         let mut others = Vec::new();
         for mut places in all {
             let behind = places.split_off(places.len().min(index.saturating_add(1)));
             match places.pop() {
-                Some(Place::Segment(tokens)) if places.len() == index => {
-                    choices.entry((places, behind)).or_default().extend(tokens);
-                }
+                Some(Place::Segment(tokens)) if places.len() == index => choices.push(((places, behind), tokens)),
                 last => {
                     places.extend(last);
                     places.extend(behind);
@@ -146,6 +142,14 @@ fn merged(alternatives: &[Vec<Part>]) -> Vec<Vec<Place>> {
                 }
             }
         }
+        order::sort(&mut choices, |a, b| a < b);
+        choices.dedup_by(|(other, tokens), (around, all)| {
+            let same = other == around;
+            if same {
+                all.append(tokens);
+            }
+            same
+        });
         all = others;
         all.extend(choices.into_iter().map(|((mut places, behind), tokens)| {
             places.push(Place::Segment(tokens));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, checksum, key,
+    order,
     pattern::PatternCache,
     storage::{Mutation, Outcome, STALE_READS},
 };
@@ -98,13 +99,12 @@ pub(super) fn check_limit(limit: u32) -> Result<()> {
 
 /// Whether no key comes twice.
 pub(super) fn check_distinct<'a>(keys: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut seen = std::collections::BTreeSet::new();
-    for key in keys {
-        if !seen.insert(key) {
-            return Err(Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(key))));
-        }
+    let mut sorted: Vec<&str> = keys.collect();
+    order::sort(&mut sorted, |a, b| a < b);
+    match sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
+        None => Ok(()),
+        Some((key, _)) => Err(Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(key)))),
     }
-    Ok(())
 }
 
 /// Whether a state that was read with its value is what was written: size and checksum are looked at on every read.

@@ -1,13 +1,11 @@
 //! Reading entries.
 
-use std::collections::BTreeSet;
-
 use super::{
     Core,
     core::{check_items, check_names, miscounted, verify},
 };
 use crate::{
-    Attributes, Clock, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, key,
+    Attributes, Clock, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, key, order,
     storage::{Change, Mutation, Outcome},
 };
 
@@ -108,12 +106,10 @@ impl<S: Storage, C: Clock> Core<S, C> {
 
     /// Starts the sliding expiries anew that are due, in one write. A key may come more than once.
     async fn slide_many(&self, namespace: &str, keys: &[String], states: &mut [Result<Option<State>>], now: Timestamp) {
-        let mut seen = BTreeSet::new();
         let mut mutations = Vec::new();
         for (key, state) in keys.iter().zip(states.iter()) {
             if let Ok(Some(state)) = state
                 && let Some(mutation) = self.slide(key, state, now)
-                && seen.insert(key.as_str())
             {
                 mutations.push(mutation);
             }
@@ -121,16 +117,14 @@ impl<S: Storage, C: Clock> Core<S, C> {
         if mutations.is_empty() {
             return;
         }
+        order::sort(&mut mutations, |a, b| a.key < b.key);
+        mutations.dedup_by(|a, b| a.key == b.key);
         let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
         let Ok(outcomes) = self.storage.write(namespace, mutations, false, now, Projection::Key).await else { return };
-        let held = names.iter().zip(outcomes).filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Held)));
-        let mut slid_keys = BTreeSet::new();
-        for (name, _) in held {
-            slid_keys.insert(name.as_str());
-        }
         for (key, state) in keys.iter().zip(states) {
+            let place = names.binary_search(key).ok();
             if let Ok(Some(state)) = state
-                && slid_keys.contains(key.as_str())
+                && matches!(place.and_then(|place| outcomes.get(place)), Some(Ok(Outcome::Held)))
             {
                 state.attributes.expires_at = slid(&state.attributes, now).or(state.attributes.expires_at);
             }

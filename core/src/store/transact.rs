@@ -1,7 +1,5 @@
 //! All or nothing.
 
-use std::collections::BTreeMap;
-
 use super::{
     Action, Check, Core, Failure, TransactionResult,
     core::{check_distinct, check_items, miscounted, unfit},
@@ -9,13 +7,13 @@ use super::{
     modify::Tries,
 };
 use crate::{
-    Clock, Error, Precondition, Projection, Result, State, Storage, Version, key,
+    Clock, Error, Precondition, Projection, Result, State, Storage, Version, key, order,
     storage::{Change, Mutation, Outcome},
 };
 
 /// All that is asked of one key. A storage takes each key once.
-#[derive(Default)]
 struct Part {
+    key: String,
     /// Its place among the checks, and what is demanded there.
     check: Option<(usize, Precondition)>,
     /// Its place among the actions.
@@ -71,26 +69,36 @@ impl<S: Storage, C: Clock> Core<S, C> {
             key::validate(key)?;
         }
         let now = self.clock.now();
-        // In key order, which spares backends with locks their deadlocks.
-        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
         let count = actions.len();
+        let mut parts: Vec<Part> = Vec::with_capacity(checks.len().saturating_add(count));
         for (index, Check { key, precondition }) in checks.into_iter().enumerate() {
-            parts.entry(key).or_default().check = Some((index, precondition));
+            parts.push(Part { key, check: Some((index, precondition)), action: None, draft: None });
         }
         for ((index, action), key) in actions.into_iter().enumerate().zip(keys) {
-            let part = parts.entry(key).or_default();
-            part.action = Some(index);
-            if let Action::Set(item) = action {
-                part.draft = Some(self.draft(namespace, item, now)?);
-            }
+            let draft = match action {
+                Action::Set(item) => Some(self.draft(namespace, item, now)?),
+                Action::Delete(_) => None,
+            };
+            parts.push(Part { key, check: None, action: Some(index), draft });
         }
+        // In key order, which spares backends with locks their deadlocks.
+        order::sort(&mut parts, |a, b| a.key < b.key);
+        parts.dedup_by(|other, part| {
+            let same = other.key == part.key;
+            if same {
+                part.check = part.check.take().or(other.check.take());
+                part.action = part.action.or(other.action);
+                part.draft = part.draft.take().or(other.draft.take());
+            }
+            same
+        });
         self.check_atomic(parts.len())?;
         if parts.is_empty() {
             return Ok(TransactionResult::Committed(Vec::new()));
         }
-        if let Some((key, part)) = parts.iter().find(|(_, part)| part.demand().is_none()) {
+        if let Some(part) = parts.iter().find(|part| part.demand().is_none()) {
             // Two demands that exclude each other: whatever is there, one of them does not hold.
-            let mut current = self.describe_all(namespace, std::slice::from_ref(key), now).await?;
+            let mut current = self.describe_all(namespace, std::slice::from_ref(&part.key), now).await?;
             let current = current.pop().unwrap_or_else(|| Err(miscounted()))?;
             let (in_checks, index) = part
                 .failure(current.as_ref())
@@ -103,17 +111,16 @@ impl<S: Storage, C: Clock> Core<S, C> {
     async fn commit(
         &self,
         namespace: &str,
-        parts: BTreeMap<String, Part>,
+        parts: Vec<Part>,
         actions: usize,
         mut tries: Tries,
     ) -> Result<TransactionResult> {
         let keeping = |part: &Part| part.draft.as_ref().is_some_and(|draft| draft.keep);
         loop {
-            let kept: Vec<String> =
-                parts.iter().filter(|(_, part)| keeping(part)).map(|(key, _)| key.clone()).collect();
+            let kept: Vec<String> = parts.iter().filter(|part| keeping(part)).map(|part| part.key.clone()).collect();
             let mut seen = self.describe_all(namespace, &kept, tries.now).await?.into_iter();
             let mut mutations = Vec::with_capacity(parts.len());
-            for (key, part) in &parts {
+            for part in &parts {
                 let mut precondition = part.demand().unwrap_or_default();
                 let change = match &part.draft {
                     Some(draft) if draft.keep => {
@@ -130,7 +137,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
                     None if part.action.is_some() => Change::Delete,
                     None => Change::Check,
                 };
-                mutations.push(Mutation { key: key.clone(), change, precondition });
+                mutations.push(Mutation { key: part.key.clone(), change, precondition });
             }
             let outcomes = self.storage.write(namespace, mutations, true, tries.now, Projection::Attributes).await?;
             if outcomes.len() != parts.len() {
@@ -139,11 +146,11 @@ impl<S: Storage, C: Clock> Core<S, C> {
             let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
             let mut failures = Vec::new();
             let mut rival = None;
-            for ((key, part), outcome) in parts.iter().zip(&outcomes) {
+            for (part, outcome) in parts.iter().zip(&outcomes) {
                 if let Outcome::Conflict(current) = outcome {
                     match part.failure(current.as_ref()) {
                         Some(place) => failures.push((place, current)),
-                        None if keeping(part) => rival = Some(key),
+                        None if keeping(part) => rival = Some(&part.key),
                         // What stood in the way is gone already: the refusal stands.
                         None => failures.push((part.place(), current)),
                     }
@@ -190,9 +197,9 @@ fn failure(in_checks: bool, index: usize, current: Option<State>) -> Failure {
 }
 
 /// What the actions came to, in the caller's order. Only where every part was applied.
-fn committed(parts: &BTreeMap<String, Part>, outcomes: Vec<Outcome>, actions: usize) -> Result<TransactionResult> {
+fn committed(parts: &[Part], outcomes: Vec<Outcome>, actions: usize) -> Result<TransactionResult> {
     let mut versions: Vec<Option<Version>> = vec![None; actions];
-    for (part, outcome) in parts.values().zip(outcomes) {
+    for (part, outcome) in parts.iter().zip(outcomes) {
         let version = match (part, outcome) {
             (Part { draft: Some(_), .. }, Outcome::Written(version)) => Some(version),
             (Part { draft: None, action: Some(_), .. }, Outcome::Deleted | Outcome::Absent) => None,

@@ -8,11 +8,11 @@ use wasm_bindgen_futures::JsFuture;
 use super::failure::Failure;
 use super::link::Link;
 use super::shim::{NamePage, Removal, Transaction};
+use super::write::completed;
 
 async fn committed(transaction: &Transaction) -> Result<(), Failure> {
     transaction.commit()?;
-    let error = JsFuture::from(transaction.done()).await?;
-    if error.is_undefined() { Ok(()) } else { Err(error.into()) }
+    completed(transaction.done()).await
 }
 
 /// In one transaction: what is found is still expired when it is removed.

@@ -1,4 +1,5 @@
-//! The connection: opened when it is needed, and again after the browser or another tab made us let go of it.
+//! The connection: opened when it is needed, and again after the browser or another tab made us let go of it. Or memory,
+//! which needs none.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::config::IndexedDbConfig;
 use super::failure::Failure;
-use super::shim::{Transaction, close_database, open_database};
+use super::shim::{Memory, Transaction, begin, close_database, new_memory, open_database};
 
 /// An open database, and what the browser calls when it is gone.
 struct Open {
@@ -23,11 +24,32 @@ pub(super) struct Link {
     open: Rc<RefCell<Option<Open>>>,
     /// Set by `close`, for good.
     closed: RefCell<bool>,
+    /// In the place of a database.
+    memory: Option<Memory>,
 }
 
 impl Link {
     pub(super) fn new(config: IndexedDbConfig) -> Self {
-        Link { config, open: Rc::default(), closed: RefCell::new(false) }
+        Self::over(config, None)
+    }
+
+    fn over(config: IndexedDbConfig, memory: Option<Memory>) -> Self {
+        Link { config, open: Rc::default(), closed: RefCell::new(false), memory }
+    }
+
+    pub(super) fn in_memory() -> Self {
+        Self::over(IndexedDbConfig::new("in memory"), Some(new_memory()))
+    }
+
+    pub(super) fn is_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    fn still_open(&self) -> Result<(), Failure> {
+        match *self.closed.borrow() {
+            true => Err(Failure::new("InvalidArgument", "the store is closed")),
+            false => Ok(()),
+        }
     }
 
     /// The database, if it is open.
@@ -37,9 +59,7 @@ impl Link {
 
     /// The database, opened if it is not.
     async fn database(&self) -> Result<JsValue, Failure> {
-        if *self.closed.borrow() {
-            return Err(Failure::new("InvalidArgument", "the store is closed"));
-        }
+        self.still_open()?;
         if let Some(database) = self.current() {
             return Ok(database);
         }
@@ -58,19 +78,20 @@ impl Link {
             close_database(&database);
             return Ok(other);
         }
-        if *self.closed.borrow() {
-            close_database(&database);
-            return Err(Failure::new("InvalidArgument", "the store is closed"));
-        }
+        self.still_open().inspect_err(|_| close_database(&database))?;
         *self.open.borrow_mut() = Some(Open { database: database.clone(), _on_gone: on_gone });
         Ok(database)
     }
 
     /// A transaction, begun before this returns where the database is open. What was lost is opened once more.
     pub(super) async fn begin(&self, writing: bool) -> Result<Transaction, Failure> {
+        if let Some(memory) = &self.memory {
+            self.still_open()?;
+            return Ok(memory.begin_in(writing));
+        }
         let begin = |database: &JsValue| {
             let durability = self.config.durability.as_str();
-            Transaction::new(database, writing, durability, self.config.timeout_ms).map_err(Failure::from)
+            begin(database, writing, durability, self.config.timeout_ms).map_err(Failure::from)
         };
         match begin(&self.database().await?) {
             Err(failure) if failure.connection_lost() => {

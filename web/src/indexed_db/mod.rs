@@ -1,7 +1,7 @@
 //! [`Storage`] on IndexedDB.
 //!
 //! * `config.rs`: settings; `failure.rs`: the browser's errors in the core's words
-//! * `format.rs`: entries as records; `shim.js`, `shim.rs`: the requests
+//! * `format.rs`: entries as records; `shim.js`, `shim.rs`: the requests; `memory.js`: the same without a database
 //! * `link.rs`: the connection; `queue.rs`: how calls come to share a transaction; `write.rs`: what happens in it
 //! * `scan.rs`: listings; `cleanup.rs`: expired entries, whole namespaces
 //!
@@ -38,7 +38,8 @@ const MAX_ATOMIC: u32 = 1000;
 pub(crate) const MAX_VALUE_BYTES: u64 = 16 << 20;
 const MAX_METADATA_BYTES: u64 = 64 << 10;
 
-/// Entries in a database of the browser's, shared by all tabs and workers of a site.
+/// Entries in a database of the browser's, shared by all tabs and workers of a site. Clones share the connection.
+#[derive(Clone)]
 pub struct IndexedDbStorage {
     queue: Rc<Queue>,
 }
@@ -59,6 +60,11 @@ impl IndexedDbStorage {
         let queue = Queue::new(Link::new(config));
         queue.link.open().await?;
         Ok(IndexedDbStorage { queue })
+    }
+
+    /// Entries in memory, of this page alone: the same rules over the same records.
+    pub fn in_memory() -> Self {
+        IndexedDbStorage { queue: Queue::new(Link::in_memory()) }
     }
 
     /// Lets go of the database; later calls are `invalid-argument`.
@@ -98,8 +104,8 @@ fn unanswered() -> Error {
 impl Storage for IndexedDbStorage {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            durable: true,
-            shared: true,
+            durable: !self.queue.link.is_memory(),
+            shared: !self.queue.link.is_memory(),
             max_atomic: MAX_ATOMIC,
             max_value_bytes: MAX_VALUE_BYTES,
             max_metadata_bytes: MAX_METADATA_BYTES,
@@ -175,9 +181,7 @@ impl Storage for IndexedDbStorage {
 
     async fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
         let more = self.again(|| cleanup::clear(&self.queue.link, namespace, limit)).await?;
-        if let Some(observer) = &*self.queue.observer.borrow() {
-            observer(&[(namespace.to_owned(), String::new(), false)]);
-        }
+        self.queue.tell(&[(namespace.to_owned(), String::new(), false)]);
         Ok(more)
     }
 

@@ -90,6 +90,13 @@ impl Queue {
         receiver
     }
 
+    /// Tells of what a transaction has changed.
+    pub(super) fn tell(&self, changed: &[(String, String, bool)]) {
+        if let (Some(observer), false) = (&*self.observer.borrow(), changed.is_empty()) {
+            observer(changed);
+        }
+    }
+
     async fn run(&self, ops: Vec<Op>) {
         if ops.is_empty() {
             return;

@@ -20,7 +20,7 @@ const MANY = 1000;
 const ODD = /[\ud800-\uffff]/;
 const ODDS = /[\ud800-\uffff]/g;
 
-const toOrdered = (text) =>
+export const toOrdered = (text) =>
   ODD.test(text)
     ? text.replace(ODDS, (unit) => {
         const code = unit.charCodeAt(0);
@@ -28,7 +28,7 @@ const toOrdered = (text) =>
       })
     : text;
 
-const fromOrdered = (text) =>
+export const fromOrdered = (text) =>
   ODD.test(text)
     ? text.replace(ODDS, (unit) => {
         const code = unit.charCodeAt(0);
@@ -132,8 +132,64 @@ export function closeDatabase(database) {
   database.close();
 }
 
-/** One transaction. `done` is undefined once it is complete, and the error where nothing of it was applied. */
-export class Transaction {
+/** Until when transactions may take. One timer for all of them: one for each would cost a tenth of a read. */
+const deadlines = new Map();
+let timer;
+let wakes;
+
+function watch(transaction, timeout) {
+  const deadline = Date.now() + timeout;
+  deadlines.set(transaction, deadline);
+  if (timer !== undefined && wakes <= deadline) return;
+  clearTimeout(timer);
+  wakes = deadline;
+  timer = setTimeout(late, timeout);
+}
+
+function late() {
+  timer = undefined;
+  const now = Date.now();
+  let next;
+  for (const [transaction, deadline] of deadlines) {
+    if (deadline > now) {
+      next = Math.min(next ?? deadline, deadline);
+      continue;
+    }
+    deadlines.delete(transaction);
+    abort(transaction);
+  }
+  if (next === undefined) return;
+  wakes = next;
+  timer = setTimeout(late, next - now);
+}
+
+function abort(transaction) {
+  try {
+    transaction.abort();
+  } catch {
+    // It has ended, or it is being committed: what becomes of it will be told.
+  }
+}
+
+/** What this tab has last seen of some entries: when they were created, and whether their values lie apart. Guesses. */
+const seen = new Map();
+const SEEN = 1000;
+
+function remember(name, createdAt, apart) {
+  if (seen.size >= SEEN) seen.clear();
+  seen.set(`${name[0]}\n${name[1]}`, { createdAt, apart });
+}
+
+const recall = (name) => seen.get(`${name[0]}\n${name[1]}`);
+
+/** So many keys of one namespace are looked for in their range, where that does not hold many others. */
+const MANY_KEYS = 24;
+const PART = 1000;
+
+export const begin = (database, writing, durability, timeout) => new Transaction(database, writing, durability, timeout);
+
+/** One transaction. `done`, if it writes, is undefined once it is complete, and the error where nothing of it was applied. */
+class Transaction {
   constructor(database, writing, durability, timeout) {
     const stores = [ENTRIES, VALUES];
     const transaction = writing
@@ -142,20 +198,15 @@ export class Transaction {
     this.transaction = transaction;
     this.entries = transaction.objectStore(ENTRIES);
     this.values = transaction.objectStore(VALUES);
+    watch(transaction, timeout);
+    if (!writing) return;
     this.done = new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        try {
-          transaction.abort();
-        } catch {
-          // It is being committed: what becomes of it will be told.
-        }
-      }, timeout);
       transaction.oncomplete = () => {
-        clearTimeout(timer);
+        deadlines.delete(transaction);
         resolve(undefined);
       };
       transaction.onabort = () => {
-        clearTimeout(timer);
+        deadlines.delete(transaction);
         resolve(transaction.error ?? failure('AbortError', 'the browser gave the transaction up'));
       };
     });
@@ -163,44 +214,109 @@ export class Transaction {
 
   /** The records of these keys, in order; with their values, also those that are kept apart. */
   read(namespaces, keys, withValues) {
+    if (keys.length >= MANY_KEYS && namespaces.every((namespace) => namespace === namespaces[0])) {
+      return this.readMany(namespaces[0], keys);
+    }
+    return this.readEach(keys.map((key, at) => keyOf(namespaces[at], key)), withValues);
+  }
+
+  readEach(names, withValues) {
     return new Promise((resolve, reject) => {
-      const records = new Array(keys.length);
-      let left = keys.length;
+      const records = new Array(names.length);
+      let left = names.length;
+      const failed = (event) => reject(event.target.error);
       const arrived = () => {
         left -= 1;
-        if (left === 0) resolve(records);
+        if (left > 0) return;
+        // What only reads need not be watched any longer.
+        if (this.done === undefined) deadlines.delete(this.transaction);
+        resolve(records);
       };
-      for (let at = 0; at < keys.length; at += 1) {
-        const key = keyOf(namespaces.length === 1 ? namespaces[0] : namespaces[at], keys[at]);
-        const request = this.entries.get(key);
-        request.onerror = () => reject(request.error);
+      names.forEach((name, at) => {
+        const load = () => {
+          const request = this.values.get(name);
+          request.onerror = failed;
+          return request;
+        };
+        // Asked for along with the record where it is likely to be there.
+        const early = withValues && recall(name)?.apart === true ? load() : undefined;
+        const request = this.entries.get(name);
+        request.onerror = failed;
         request.onsuccess = () => {
           const record = request.result;
           records[at] = record;
-          if (withValues && record?.apart === true) {
-            const second = this.values.get(key);
-            second.onerror = () => reject(second.error);
-            second.onsuccess = () => {
-              record.value = second.result;
-              arrived();
-            };
-          } else {
+          if (!withValues || record?.apart !== true) {
             arrived();
+            return;
           }
+          remember(name, record.createdAt, true);
+          const second = early ?? load();
+          const loaded = () => {
+            record.value = second.result;
+            arrived();
+          };
+          if (second.readyState === 'done') loaded();
+          else second.onsuccess = loaded;
         };
-      }
+      });
       if (left === 0) resolve(records);
     });
   }
 
+  /** Many of one namespace: by one request for their keys, and then by as few as their range allows. */
+  async readMany(namespace, keys) {
+    const space = toOrdered(namespace);
+    const places = new Map();
+    keys.forEach((key, at) => places.set(toOrdered(key), at));
+    const wanted = [...places.keys()].sort();
+    const range = IDBKeyRange.bound([space, wanted[0]], [space, wanted[wanted.length - 1]]);
+    const limit = keys.length * 2;
+    const there = await result(this.entries.getAllKeys(range, limit));
+    const records = new Array(keys.length);
+    const close = there.length < limit;
+    const found = close ? there.filter((name) => places.has(name[1])) : wanted.map((key) => [space, key]);
+    // Too few to be worth reading what lies between them.
+    if (!close || found.length * 2 < there.length) {
+      const each = await this.readEach(found, false);
+      found.forEach((name, at) => (records[places.get(name[1])] = each[at]));
+      return records;
+    }
+    for (let at = 0; at < there.length; at += PART) {
+      const last = Math.min(at + PART, there.length) - 1;
+      const part = await result(this.entries.getAll(IDBKeyRange.bound(there[at], there[last])));
+      part.forEach((record, offset) => {
+        const place = places.get(there[at + offset][1]);
+        if (place !== undefined) records[place] = record;
+      });
+    }
+    return records;
+  }
+
   /**
-   * Which of these keys, all of one namespace, have a record: for a large batch of keys that are mostly new. Null where that
-   * cannot be said cheaply.
+   * Puts a record in the place of what is there, which leaves it the time of its creation, and commits. Without a step
+   * between: it is written as if what is there were what was seen last, or nothing, and again where that was wrong.
    */
-  async present(namespace, first, last, limit) {
-    const range = IDBKeyRange.bound(keyOf(namespace, first), keyOf(namespace, last));
-    const keys = await result(this.entries.getAllKeys(range, limit));
-    return keys.length < limit ? keys.map((key) => fromOrdered(key[1])) : null;
+  replace(namespace, key, record, apart, now) {
+    const name = keyOf(namespace, key);
+    const fresh = record.createdAt;
+    record.createdAt = recall(name)?.createdAt ?? fresh;
+    const before = this.entries.get(name);
+    this.entries.put(record, name);
+    if (apart !== undefined) this.values.put(apart, name);
+    before.onsuccess = () => {
+      const there = before.result;
+      const known = there === undefined || isRecord(there);
+      const lives = known && there !== undefined && !(there.expiresAt <= now);
+      const createdAt = lives ? there.createdAt : fresh;
+      if (record.createdAt !== createdAt) {
+        record.createdAt = createdAt;
+        this.entries.put(record, name);
+      }
+      if (apart === undefined && (!known || there?.apart === true)) this.values.delete(name);
+      remember(name, createdAt, apart !== undefined);
+      this.commit();
+    };
+    return this.done;
   }
 
   /** Values that are kept apart. */
@@ -234,11 +350,7 @@ export class Transaction {
   }
 
   abort() {
-    try {
-      this.transaction.abort();
-    } catch {
-      // It has ended already.
-    }
+    abort(this.transaction);
   }
 
   /** Keys of the range in order, joined by line breaks, which no key holds; how many were looked at, and the last of them. */

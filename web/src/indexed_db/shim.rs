@@ -5,20 +5,17 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/indexed_db/shim.js")]
 extern "C" {
-    /// An open database.
-    #[derive(Clone)]
-    pub(super) type Database;
-
     #[wasm_bindgen(js_name = openDatabase)]
     pub(super) fn open_database(name: &str, timeout: u32, on_gone: &JsValue) -> Promise;
     #[wasm_bindgen(js_name = closeDatabase)]
     pub(super) fn close_database(database: &JsValue);
 
+    /// Of a database, or of memory.
     #[derive(Clone)]
     pub(super) type Transaction;
 
-    #[wasm_bindgen(constructor, catch)]
-    pub(super) fn new(
+    #[wasm_bindgen(catch)]
+    pub(super) fn begin(
         database: &JsValue,
         writing: bool,
         durability: &str,
@@ -36,12 +33,13 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = readApart)]
     pub(super) fn read_apart(this: &Transaction, namespaces: &Array, keys: &Array) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
-    pub(super) fn present(
+    pub(super) fn replace(
         this: &Transaction,
         namespace: &str,
-        first: &str,
-        last: &str,
-        limit: u32,
+        key: &str,
+        record: &Record,
+        apart: &JsValue,
+        now: f64,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub(super) fn put(
@@ -183,4 +181,16 @@ extern "C" {
     #[wasm_bindgen(js_name = fillRandom)]
     pub(crate) fn fill_random(bytes: &mut [u8]);
     pub(crate) fn sleep(milliseconds: f64) -> Promise;
+}
+
+#[wasm_bindgen(module = "/src/indexed_db/memory.js")]
+extern "C" {
+    /// What is kept in memory.
+    #[derive(Clone)]
+    pub(super) type Memory;
+
+    #[wasm_bindgen(js_name = newMemory)]
+    pub(super) fn new_memory() -> Memory;
+    #[wasm_bindgen(method, js_name = begin)]
+    pub(super) fn begin_in(this: &Memory, writing: bool) -> Transaction;
 }

@@ -9,7 +9,7 @@ use dataknobs_kv_core::entry::Attributes;
 use dataknobs_kv_core::storage::{ANSWER_BYTES, Amendment, Change, Mutation, Outcome};
 use dataknobs_kv_core::{Error, Precondition, Projection, Result, State, Timestamp, Version};
 use futures::future::{Either, select};
-use js_sys::{Array, JsString};
+use js_sys::{Array, JsString, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
@@ -19,9 +19,6 @@ use super::queue::{Answer, Call, Op, Question, Queue};
 use super::shim::Transaction;
 use super::{MAX_METADATA_BYTES, MAX_VALUE_BYTES};
 use crate::random::random;
-
-/// From so many keys on it pays to ask first which of them are there.
-const MANY_KEYS: usize = 24;
 
 /// A key, and what is or will be under it.
 struct Slot<'a> {
@@ -53,11 +50,46 @@ struct Batch<'a> {
 pub(super) async fn transaction(queue: &Queue, ops: &[Op]) -> Result<Vec<Answer>, Failure> {
     let writing = ops.iter().any(|op| !matches!(op.call, Call::Read { .. }));
     let transaction = queue.link.begin(writing).await?;
-    let result = run(queue, &transaction, ops, writing).await;
+    let result = match alone(ops) {
+        Some((namespace, mutation, now)) => replace(queue, &transaction, namespace, mutation, now).await,
+        None => run(queue, &transaction, ops, writing).await,
+    };
     if result.is_err() {
         transaction.abort();
     }
     result
+}
+
+/// The one call, where it sets one entry whatever is there.
+fn alone(ops: &[Op]) -> Option<(&str, &Mutation, Timestamp)> {
+    let [Op { namespace, now, call: Call::Write { mutations, .. }, .. }] = ops else { return None };
+    let [mutation] = mutations.as_slice() else { return None };
+    let blind = matches!(mutation.change, Change::Put { .. }) && mutation.precondition == Precondition::None;
+    (blind && check_size(mutation).is_ok()).then_some((namespace, mutation, *now))
+}
+
+/// What is there need not be known here: a step less.
+async fn replace(
+    queue: &Queue,
+    transaction: &Transaction,
+    namespace: &str,
+    mutation: &Mutation,
+    now: Timestamp,
+) -> Result<Vec<Answer>, Failure> {
+    let Change::Put { attributes, value } = &mutation.change else { return Ok(Vec::new()) };
+    let key = mutation.key.as_str();
+    let stored = Stored::new(Version::from_random(random()), attributes.clone(), value);
+    let apart = if let Body::Apart(value) = &stored.body { value } else { &JsValue::UNDEFINED };
+    let done = transaction.replace(namespace, key, &stored.record(namespace), apart, now as f64)?;
+    completed(done).await?;
+    queue.tell(&[(namespace.to_owned(), key.to_owned(), true)]);
+    Ok(vec![Answer::Written(vec![Ok(Outcome::Written(stored.version))])])
+}
+
+/// Waits for the end of the transaction.
+pub(super) async fn completed(done: Promise) -> Result<(), Failure> {
+    let error = JsFuture::from(done).await?;
+    if error.is_undefined() { Ok(()) } else { Err(error.into()) }
 }
 
 async fn run(queue: &Queue, transaction: &Transaction, ops: &[Op], writing: bool) -> Result<Vec<Answer>, Failure> {
@@ -71,13 +103,8 @@ async fn run(queue: &Queue, transaction: &Transaction, ops: &[Op], writing: bool
     if writing {
         let changed = batch.write(transaction)?;
         transaction.commit()?;
-        let error = JsFuture::from(transaction.done()).await?;
-        if !error.is_undefined() {
-            return Err(error.into());
-        }
-        if let (Some(observer), false) = (&*queue.observer.borrow(), changed.is_empty()) {
-            observer(&changed);
-        }
+        completed(transaction.done()).await?;
+        queue.tell(&changed);
     }
     Ok(answers)
 }
@@ -114,19 +141,14 @@ impl<'a> Batch<'a> {
     }
 
     async fn read(&mut self, transaction: &Transaction) -> Result<(), Failure> {
-        let mut places: Vec<usize> = (0..self.slots.len()).collect();
-        if let Some(present) = self.present(transaction).await? {
-            places.retain(|place| self.slots.get(*place).is_some_and(|slot| present.contains(slot.key)));
-        }
-        if places.is_empty() {
+        if self.slots.is_empty() {
             return Ok(());
         }
         // One call alone gets its value along.
         let loaded = self.slots.len() == 1;
         let (namespaces, keys) = (Array::new(), Array::new());
         let mut last: Option<(&str, JsString)> = None;
-        for place in &places {
-            let Some(slot) = self.slots.get(*place) else { continue };
+        for slot in &self.slots {
             let namespace = match &last {
                 Some((text, namespace)) if *text == slot.namespace => namespace.clone(),
                 _ => JsString::from(slot.namespace),
@@ -136,30 +158,11 @@ impl<'a> Batch<'a> {
             keys.push(&JsString::from(slot.key));
         }
         let records: Array = JsFuture::from(transaction.read(&namespaces, &keys, loaded)?).await?.into();
-        for (place, record) in places.into_iter().zip(records.iter()) {
-            if let Some(slot) = self.slots.get_mut(place) {
-                slot.found = Found::read(record, loaded);
-                slot.was_apart = slot.found.is_apart();
-            }
+        for (slot, record) in self.slots.iter_mut().zip(records.iter()) {
+            slot.found = Found::read(record, loaded);
+            slot.was_apart = slot.found.is_apart();
         }
         Ok(())
-    }
-
-    /// Which keys have a record, where that is told cheaper than by reading each.
-    async fn present(&self, transaction: &Transaction) -> Result<Option<std::collections::HashSet<String>>, Failure> {
-        let Some(first) = self.slots.first() else { return Ok(None) };
-        if self.slots.len() < MANY_KEYS || self.slots.iter().any(|slot| slot.namespace != first.namespace) {
-            return Ok(None);
-        }
-        let keys = || self.slots.iter().map(|slot| slot.key);
-        let (Some(low), Some(high)) = (keys().min(), keys().max()) else { return Ok(None) };
-        let limit = (self.slots.len() / 2) as u32;
-        let present = JsFuture::from(transaction.present(first.namespace, low, high, limit)?).await?;
-        if present.is_null() {
-            return Ok(None);
-        }
-        let present: Array = present.into();
-        Ok(Some(present.iter().filter_map(|key| key.as_string()).collect()))
     }
 
     /// Values that lie apart, where somebody needs them: as many as one answer may hold.

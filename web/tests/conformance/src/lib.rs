@@ -1,4 +1,4 @@
-//! The suite over IndexedDB, for a page or a worker to run case by case: `web/tests/conformance.mjs` drives it.
+//! The suite over IndexedDB and over memory, for a page or a worker to run case by case: `web/tests/conformance.mjs` drives it.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::arc_with_non_send_sync)]
 
@@ -12,7 +12,13 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
+/// The name that stands for no database.
+const MEMORY: &str = "memory";
+
 async fn open(database: &str) -> Arc<dyn Storage> {
+    if database == MEMORY {
+        return Arc::new(IndexedDbStorage::in_memory());
+    }
     Arc::new(IndexedDbStorage::open(IndexedDbConfig::new(database)).await.expect("the database opens"))
 }
 
@@ -38,7 +44,7 @@ async fn harness(database: String) -> Harness {
         namespace: fresh_namespace(),
         capabilities: storage.capabilities(),
         storage: Some(storage),
-        reopener: Some(reopener(database, over.clone())),
+        reopener: (database != MEMORY).then(|| reopener(database, over.clone())),
         over: Some(over),
         slow: true,
         batches: true,
