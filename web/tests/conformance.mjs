@@ -1,7 +1,7 @@
 // The suite over IndexedDB in a window, a dedicated worker and a shared worker, and over memory in a window, case by case;
 // lines as libtest prints them.
 import { join } from 'node:path';
-import { launch } from './support/browser.mjs';
+import * as chromium from './support/browser.mjs';
 import { chosen, result } from './support/report.mjs';
 import { serve } from './support/server.mjs';
 
@@ -31,7 +31,7 @@ const within = (promise) => {
 
 async function suite(kind, place) {
   const memory = kind === 'memory';
-  const name = memory ? kind : `indexeddb-${kind}`;
+  const name = memory ? `memory${place.suffix}` : `indexeddb${place.suffix}-${kind}`;
   const where = memory ? 'window' : kind;
   const lines = [];
   let page = await open(place);
@@ -69,13 +69,13 @@ async function suite(kind, place) {
   return { lines: [...lines, ...failures], counts, seconds };
 }
 
-/** Runs them all: each kind of place with a database of its own, at the same time. */
-export async function conformance() {
+/** Runs them all: each kind of place with a database of its own, at the same time. In Chromium, or where `launch` says. */
+export async function conformance(suffix = '', launch = chromium.launch) {
   if (process.env.KV_WEB_CONFORMANCE === undefined) throw new Error('KV_WEB_CONFORMANCE names no folder: cargo xtask web test');
   const server = await serve({ '/pages/': join(here, 'pages'), '/conformance/': process.env.KV_WEB_CONFORMANCE });
   const browser = await launch();
   try {
-    for (const { lines, counts, seconds } of await Promise.all(kinds.map((kind) => suite(kind, { browser, server })))) {
+    for (const { lines, counts, seconds } of await Promise.all(kinds.map((kind) => suite(kind, { suffix, browser, server })))) {
       if (counts.passed + counts.failed + counts.ignored === 0) continue;
       console.log(lines.join('\n'));
       result(counts, seconds);

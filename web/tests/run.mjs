@@ -10,12 +10,40 @@ import { serveExplorer } from './demo/support.mjs';
 import { several } from './browser/several.mjs';
 import { shipped } from './browser/shipped.mjs';
 import { launch } from './support/browser.mjs';
+import * as firefox from './support/firefox.mjs';
 import { choose, finish, suite } from './support/report.mjs';
 import { serve } from './support/server.mjs';
 import { service } from './support/service.mjs';
 
 const here = import.meta.dirname;
 choose(process.argv[2]);
+
+/** The API's scenarios in a window or in a worker of a page. */
+function scenariosIn(page, names, place, backend) {
+  const run = async (name) => {
+    const failed = await page.evaluate((question) => globalThis.runScenario(...question), [place, name, backend]);
+    if (failed) throw new Error(failed);
+  };
+  return Object.fromEntries(names.map((name) => [name, () => run(name)]));
+}
+
+async function inFirefox(server) {
+  if (!firefox.program) {
+    return suite('firefox', { all_of_it: process.env.KV_TEST_NO_FIREFOX ?? 'KV_TEST_FIREFOX names none' });
+  }
+  const browser = await firefox.launch();
+  try {
+    const page = await browser.context.newPage();
+    await page.goto(server.url);
+    await page.waitForFunction(() => globalThis.names !== undefined);
+    const names = await page.evaluate(() => globalThis.names);
+    for (const place of ['window', 'worker']) {
+      await suite(`api-indexeddb-firefox-${place}`, scenariosIn(page, names, place, 'indexeddb'));
+    }
+  } finally {
+    await browser.close();
+  }
+}
 
 await suite('api-node-memory', scenarios(package_, 'memory'));
 await suite('api-http-node', scenarios(package_, 'http', () => service()));
@@ -33,16 +61,7 @@ try {
   await page.goto(server.url);
   await page.waitForFunction(() => globalThis.names !== undefined);
   const names = await page.evaluate(() => globalThis.names);
-  for (const place of ['window', 'worker']) {
-    const tests = {};
-    for (const name of names) {
-      tests[name] = async () => {
-        const failed = await page.evaluate(([place, name]) => globalThis.runScenario(place, name), [place, name]);
-        if (failed) throw new Error(failed);
-      };
-    }
-    await suite(`api-indexeddb-${place}`, tests);
-  }
+  for (const place of ['window', 'worker']) await suite(`api-indexeddb-${place}`, scenariosIn(page, names, place));
   const services = new Map();
   await page.exposeFunction('startService', async () => {
     const started = await service({ origin: server.url });
@@ -52,14 +71,7 @@ try {
   });
   await page.exposeFunction('moveClock', (id, seconds) => services.get(id).ahead(seconds));
   await page.exposeFunction('stopService', (id) => services.get(id).stop());
-  const overHttp = {};
-  for (const name of names) {
-    overHttp[name] = async () => {
-      const failed = await page.evaluate((name) => globalThis.runScenario('window', name, 'http'), name);
-      if (failed) throw new Error(failed);
-    };
-  }
-  await suite('api-http-window', overHttp);
+  await suite('api-http-window', scenariosIn(page, names, 'window', 'http'));
   await page.close();
   await suite('http', http({ browser, url: server.url }));
   await suite('browser', several({ browser, url: server.url }));
@@ -71,9 +83,11 @@ try {
   } finally {
     await explorer.close();
   }
+  await inFirefox(server);
 } finally {
   await browser.close();
   await server.close();
 }
 await conformance();
+if (firefox.program) await conformance('-firefox', firefox.launch);
 finish();

@@ -114,22 +114,18 @@ fn packages() -> Result {
     call(program("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
 }
 
-/// What the tests need beside what is built here.
-struct Tools {
-    chromium: PathBuf,
-}
-
-fn tools() -> Result<Tools> {
+/// The browser that tests and benchmarks need.
+fn chromium() -> Result<PathBuf> {
     node()?;
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    Ok(Tools { chromium: dataknobs_kv_services::program(&names, "chromium")? })
+    dataknobs_kv_services::program(&names, "chromium")
 }
 
-/// Builds the package and runs its tests, in Node and in a browser. Without a browser they are ignored, unless
-/// `KV_TEST_REQUIRE` names `chromium`. Whether all went well.
+/// Builds the package and runs its tests, in Node and in browsers. Without a browser they are ignored, unless
+/// `KV_TEST_REQUIRE` names it. Whether all went well.
 pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
-    let tools = match tools() {
-        Ok(tools) => tools,
+    let chromium = match chromium() {
+        Ok(chromium) => chromium,
         Err(reason) if dataknobs_kv_services::required("chromium") => {
             return Err(format!("KV_TEST_REQUIRE names chromium, and the browser's tests cannot run: {reason}"));
         }
@@ -149,7 +145,14 @@ pub(crate) fn test(only: &[String], report: &mut Report) -> Result<bool> {
     let suite = glue("dataknobs-kv-web-conformance", &[], "dataknobs_kv_web_conformance", "web-test", "conformance")?;
     let mut command = program("node");
     command.arg("web/tests/run.mjs").args(only);
-    command.env("KV_WEB_CONFORMANCE", suite).env("KV_TEST_CHROMIUM", tools.chromium);
+    command.env("KV_WEB_CONFORMANCE", suite).env("KV_TEST_CHROMIUM", chromium);
+    match dataknobs_kv_services::program(&["firefox", "firefox-esr"], "firefox-esr") {
+        Ok(firefox) => command.env("KV_TEST_FIREFOX", firefox),
+        Err(reason) if dataknobs_kv_services::required("firefox") => {
+            return Err(format!("KV_TEST_REQUIRE names firefox, and its tests cannot run: {reason}"));
+        }
+        Err(reason) => command.env("KV_TEST_NO_FIREFOX", reason),
+    };
     command.env("KV_TEST_COMMAND", service()?);
     eprintln!("$ {}", describe(&command));
     read_tests(command, report)
@@ -163,9 +166,9 @@ fn service() -> Result<PathBuf> {
 
 /// Measures the package in a browser beside others of its kind.
 pub(crate) fn bench(only: &[String]) -> Result {
-    let tools = tools()?;
+    let chromium = chromium()?;
     build()?;
-    call(program("node").arg("web/bench/run.mjs").args(only).env("KV_TEST_CHROMIUM", tools.chromium))
+    call(program("node").arg("web/bench/run.mjs").args(only).env("KV_TEST_CHROMIUM", chromium))
 }
 
 #[cfg(test)]
