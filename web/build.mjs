@@ -5,6 +5,7 @@
 //   dist/inline.js                the same as text, for where the file cannot be found
 //   dist/http.js, dataknobs_kv_http.wasm, http-inline.js
 //                                 the client of a service likewise, loaded only where it is opened
+//   dist/cache.js                 the cache, loaded only where one is asked for
 //   dist/*.d.ts                   types
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -64,11 +65,11 @@ await module_(database, 'dataknobs_kv', 'inline.js');
 await module_(http, 'dataknobs_kv_http', 'http-inline.js');
 
 /** What is loaded by itself, and so stays a file of its own. */
-const parts = { '#inline': './inline.js', '#http': './http.js', '#http-inline': './http-inline.js' };
+const parts = { '#inline': './inline.js', '#http': './http.js', '#http-inline': './http-inline.js', '#cache': './cache.js' };
 
-const bundle = (entry, file, inject = []) =>
+const bundle = (entry, file, more = {}) =>
   build({
-    inject: inject.map((name) => join(here, 'js', name)),
+    ...more,
     entryPoints: [join(here, 'js', entry)],
     outfile: join(dist, file),
     bundle: true,
@@ -86,7 +87,7 @@ const bundle = (entry, file, inject = []) =>
       {
         name: 'parts',
         setup(build) {
-          build.onResolve({ filter: /^#(inline|http|http-inline)$/ }, ({ path }) => ({ path: parts[path], external: true }));
+          build.onResolve({ filter: /^#(inline|http|http-inline|cache)$/ }, ({ path }) => ({ path: parts[path], external: true }));
           // The glue would look for its own file, which is another one here.
           build.onLoad({ filter: /dataknobs_kv(_http)?\.js$/ }, async ({ path }) => ({
             contents: (await readFile(path, 'utf8')).replace(
@@ -100,7 +101,11 @@ const bundle = (entry, file, inject = []) =>
   });
 
 await bundle('index.ts', 'index.js');
-await bundle('http.ts', 'http.js', ['fetch.ts']);
+await bundle('http.ts', 'http.js', { inject: [join(here, 'js/fetch.ts')] });
+const { version, license } = JSON.parse(await readFile(join(here, '../node_modules/lru-cache/package.json'), 'utf8'));
+await bundle('cache.ts', 'cache.js', {
+  banner: { js: `/*! It holds lru-cache ${version}, ${license}: https://blueoakcouncil.org/license/1.0.0 */` },
+});
 
 node(bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json');
 // What the public types do not lead to, only the bundle needs.
@@ -114,7 +119,7 @@ async function reach(name) {
 await reach('index.d.ts');
 for (const name of await readdir(dist)) if (name.endsWith('.d.ts') && !reached.has(name)) await rm(join(dist, name));
 
-for (const name of ['dataknobs_kv.wasm', 'index.js', 'dataknobs_kv_http.wasm', 'http.js']) {
+for (const name of ['dataknobs_kv.wasm', 'index.js', 'dataknobs_kv_http.wasm', 'http.js', 'cache.js']) {
   const bytes = await readFile(join(dist, name));
   const [gzip, brotli] = [gzipSync(bytes, { level: 9 }).length, brotliCompressSync(bytes).length];
   console.log(

@@ -47,6 +47,11 @@ export class Changes {
     for (const listener of this.#listeners) listener(message, local);
   }
 
+  /** All messages, as they come. */
+  watch(listener: (message: Message) => void): void {
+    this.#listeners.add(listener);
+  }
+
   listen(namespace: string, pattern: string, callback: (change: Change) => void): () => void {
     const matcher = new (rules().Matcher)(pattern);
     const listener = (message: Message, local: boolean): void => {

@@ -57,9 +57,9 @@ export class Handle {
     return this.#call(1, namespace, key, undefined, undefined, undefined, undefined, undefined, withValue ? 1 : 0);
   }
 
-  /** For each key its value, undefined, or an error. */
-  getMany(namespace: string, keys: string[]): Promise<unknown[]> {
-    return this.#call(2, namespace, undefined, undefined, undefined, keys);
+  /** For each key its value, or the entry with it, undefined, or an error. */
+  getMany(namespace: string, keys: string[], whole: boolean): Promise<unknown[]> {
+    return this.#call(whole ? 22 : 2, namespace, undefined, undefined, undefined, keys);
   }
 
   /** The version, or what stands in the way: an array that holds the entry, or nothing where there is none by now. */

@@ -50,7 +50,7 @@ export async function getMany<T>(
   const signal = given(options, NAMES.call)?.signal;
   const names = distinct(keys);
   const results = await session.call<(Encoded | undefined | KvError)[]>(signal, () =>
-    session.handle.getMany(session.namespace, names),
+    session.handle.getMany(session.namespace, names, false),
   );
   const values = new Map<string, T>();
   eachOf(names, results, (key, found) => {

@@ -1,5 +1,5 @@
 import { Changes } from './changes.js';
-import { asKvError, invalid } from './error.js';
+import { KvError, asKvError, invalid } from './error.js';
 import type { Backend } from './layer.js';
 import { given, seconds } from './options.js';
 import { Opened } from './session.js';
@@ -7,7 +7,7 @@ import { wellFormed } from './text.js';
 import type { OpenOptions } from './types.js';
 import { loadDatabase, loadHttp } from './wasm.js';
 
-const EVERYWHERE = ['backend', 'namespace', 'timeout', 'autoCleanup', 'cleanupInterval'];
+const EVERYWHERE = ['backend', 'namespace', 'timeout', 'cache', 'cacheTtl', 'cacheSize', 'autoCleanup', 'cleanupInterval'];
 /** What each backend takes besides. */
 const OWN = { indexeddb: ['name', 'durability'], memory: ['name', 'durability'], http: ['url', 'token'] };
 /** The longest that timers wait. */
@@ -25,8 +25,39 @@ export async function open(options: OpenOptions): Promise<Opened> {
   const namespace = wellFormed(options.namespace ?? 'default', 'namespace');
   const cleanup = autoCleanup ? Math.min(seconds(cleanupInterval, 'cleanupInterval'), LONGEST) : undefined;
   const timeoutMs = timeout === undefined ? undefined : Math.min(seconds(timeout, 'timeout'), LONGEST);
+  const cache = cacheOf(options);
   const [handle, changes] = await openers[backend](options, timeoutMs);
-  return new Opened(handle, changes, namespace, cleanup);
+  return new Opened(cache === undefined ? handle : await cached(handle, changes, cache), changes, namespace, cleanup);
+}
+
+interface Cache {
+  ttlMs: number;
+  size: number;
+}
+
+function cacheOf({ cache = 'none', cacheTtl, cacheSize }: OpenOptions): Cache | undefined {
+  if (cache === 'none') {
+    if (cacheTtl !== undefined || cacheSize !== undefined) throw invalid("cacheTtl, cacheSize: they go with cache: 'memory'");
+    return undefined;
+  }
+  if (cache !== 'memory') throw invalid('cache: it is `memory` or `none`');
+  const { ttlMs, size } = { ttlMs: seconds(cacheTtl ?? 60, 'cacheTtl'), size: cacheSize ?? 10_000 };
+  if (ttlMs > 86_400_000) throw invalid('cacheTtl: at most a day, 86,400 seconds');
+  if (!Number.isInteger(size) || size < 1 || size > 100_000_000) {
+    throw invalid('cacheSize: a whole number from 1 to 100,000,000 is expected');
+  }
+  return { ttlMs, size };
+}
+
+async function cached(handle: Backend, changes: Changes, { ttlMs, size }: Cache): Promise<Backend> {
+  try {
+    const { Cached } = await import('#cache');
+    return new Cached(handle, ttlMs, size, (listener) => changes.watch(listener));
+  } catch (error) {
+    changes.close();
+    handle.close();
+    throw new KvError('unavailable', 'the cache could not be loaded', { cause: error });
+  }
 }
 
 const openers = {

@@ -29,6 +29,17 @@ export interface OpenOptions {
    * request may take; 90 if not given, longer than a service's own limit, so that its answer comes first.
    */
   timeout?: number | undefined;
+  /**
+   * `memory`: a cache in front of the backend, for this store alone. `get`, `entry`, `describe`, `ttl` and `getMany` are
+   * answered from it, that a key is absent too; everything else goes past it. What this store writes is seen at once, what other
+   * tabs of this browser write when they have told of it, and what others write at a service after `cacheTtl` at the latest.
+   * Conditions are decided by the backend. `none` if not given.
+   */
+  cache?: 'memory' | 'none' | undefined;
+  /** With a cache: how old an answer may be, in seconds, at most a day; 60 if not given. */
+  cacheTtl?: number | undefined;
+  /** With a cache: how many entries are kept, an entry counting once for each 64 KiB begun; 10,000 if not given. */
+  cacheSize?: number | undefined;
   /** Remove expired entries in the background. They are absent in any case; this frees their space. */
   autoCleanup?: boolean | undefined;
   /** How often, in seconds; 60 if not given. */
@@ -94,6 +105,8 @@ export interface Capabilities {
   cheapAmend: boolean;
   nativeExpiry: boolean;
   indexedScan: boolean;
+  /** With a cache: how old an answer of `get` and its like may be. */
+  staleReadsMs?: number;
 }
 
 /** For {@link KVStore.transact}: must hold, or nothing is applied. */

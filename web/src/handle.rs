@@ -119,6 +119,7 @@ mod op {
     pub(super) const NAMESPACES: u8 = 19;
     pub(super) const TRANSACT: u8 = 20;
     pub(super) const CAPABILITIES: u8 = 21;
+    pub(super) const GET_ENTRIES: u8 = 22;
 }
 
 /// One call: `handle.ts` says what each of its arguments means to which. One form for all, since each function that
@@ -188,7 +189,9 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
         }
         op::DELETE => deleted(key, store.delete(namespace, key, convert::version(more)?, Projection::Value).await?),
         // For each key a result, or an error.
-        op::GET_MANY | op::SET_MANY | op::DELETE_MANY => many(&*store, op, namespace, texts(&x)?, y, z).await,
+        op::GET_MANY | op::GET_ENTRIES | op::SET_MANY | op::DELETE_MANY => {
+            many(&*store, op, namespace, texts(&x)?, y, z).await
+        }
         op::COMPARE_AND_SWAP => {
             // Without an old value the key must be absent.
             let old = (!x.is_undefined()).then(|| convert::value(x.unchecked_ref())).transpose()?;
@@ -387,15 +390,19 @@ impl Future for Together<'_> {
 async fn part(store: &dyn Store, op: u8, namespace: &str, keys: &[String], items: Vec<Item>) -> PartResult {
     let mut results = Vec::with_capacity(keys.len());
     match op {
-        op::GET_MANY => {
+        op::GET_MANY | op::GET_ENTRIES => {
             // Asked for again where an answer holds fewer.
             while let Some(rest) = keys.get(results.len()..).filter(|rest| !rest.is_empty()) {
                 let found = store.get_many(namespace, rest, true).await?;
                 if found.is_empty() {
                     return Err(Error::Internal("the storage answered for no key".into()));
                 }
-                let value = |state: Option<State>| state.map_or(Ok(JsValue::UNDEFINED), convert::value_of);
-                results.extend(found.into_iter().map(|state| or_error(state.and_then(value))));
+                let made = |(key, found): (&String, Result<Option<State>>)| match found? {
+                    None => Ok(JsValue::UNDEFINED),
+                    Some(state) if op == op::GET_MANY => convert::value_of(state),
+                    Some(state) => convert::entry(key, state),
+                };
+                results.extend(rest.iter().zip(found).map(|found| or_error(made(found))));
             }
         }
         op::SET_MANY => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as package_ from '../dist/index.js';
 import { scenarios } from './api/all.js';
 import { conformance } from './conformance.mjs';
+import { cache } from './browser/cache.mjs';
 import { http } from './browser/http.mjs';
 import { demo } from './demo/all.mjs';
 import { overService } from './demo/service.mjs';
@@ -46,7 +47,10 @@ async function inFirefox(server) {
 }
 
 await suite('api-node-memory', scenarios(package_, 'memory'));
+await suite('api-memory-cached-node', scenarios(package_, 'memory', undefined, { cache: 'memory' }));
 await suite('api-http-node', scenarios(package_, 'http', () => service()));
+await suite('api-http-cached-node', scenarios(package_, 'http', () => service(), { cache: 'memory' }));
+await suite('cache', cache());
 
 // As strict as a site may be: no eval, WebAssembly only, nothing from elsewhere but what services of this machine answer.
 const policy =

@@ -10,8 +10,9 @@ export const files = { readme, input, calls };
  * @param {object} package_ the package's exports
  * @param {string} backend
  * @param {() => Promise<{ url: string, ahead(seconds: number): unknown, stop(): unknown }>} [start] a service, for `http`
+ * @param {object} [more] options of every store
  */
-export function scenarios(package_, backend, start) {
+export function scenarios(package_, backend, start, more = {}) {
   const { KVStore } = package_;
   const tests = {};
   for (const [file, make] of Object.entries(files)) {
@@ -23,7 +24,7 @@ export function scenarios(package_, backend, start) {
         const opened = [];
         const open = async (options = {}, Class = KVStore) => {
           const { shared: _, ...rest } = options;
-          const store = await Class.open({ backend, ...where, ...rest });
+          const store = await Class.open({ backend, ...where, ...more, ...rest });
           opened.push(store);
           return store;
         };

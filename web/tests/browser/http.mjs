@@ -1,45 +1,8 @@
 // A service that goes away and comes back, refuses, or does not answer: in Node and in a page.
 import assert from 'node:assert/strict';
-import { connect, createServer } from 'node:net';
 import * as package_ from '../../dist/index.js';
+import { proxy } from '../support/proxy.mjs';
 import { service } from '../support/service.mjs';
-
-/** In between, to break what is on its way. */
-async function proxy(target) {
-  const { port } = new URL(target);
-  const sockets = new Set();
-  const state = { cut: false };
-  const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('close', () => sockets.delete(socket)).on('error', () => {});
-    }
-    // Browsers ask whether they may ask: that alone writes nothing.
-    let asks = false;
-    client.on('data', (data) => {
-      asks = data.subarray(0, 8).toString() === 'OPTIONS ';
-      upstream.write(data);
-    });
-    client.on('end', () => upstream.end());
-    upstream.on('data', (data) => {
-      // The request arrived, and its answer does not.
-      if (state.cut && !asks) client.destroy();
-      else if (!state.mute || asks) client.write(data);
-    });
-    upstream.on('close', () => client.destroy());
-    client.on('close', () => upstream.destroy());
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${server.address().port}`,
-    state,
-    close() {
-      sockets.forEach((socket) => socket.destroy());
-      return new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
 
 export function http({ browser, url: origin }) {
   /** Both kinds of places: `run(step)`, where a step is a function that sees the package and what earlier steps left. */
