@@ -9,6 +9,7 @@ export interface Change {
   type: 'set' | 'delete' | 'clear' | 'deletePattern';
   /** Empty with `clear`; with `deletePattern` the pattern. */
   key: string;
+  /** Of the store that subscribed. */
   namespace: string;
   /** Whether it was made by this tab or worker. */
   local: boolean;

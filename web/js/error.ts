@@ -32,6 +32,7 @@ export type KvErrorCode =
 
 /** Every error of this package. Absence and lost races are results, not errors. */
 export class KvError extends Error {
+  /** Always `KvError`. */
   override readonly name = 'KvError';
   /** Which kind. */
   readonly code: KvErrorCode;
@@ -44,6 +45,7 @@ export class KvError extends Error {
   /** Of a call with many items: the errors of those that failed, by key. The others were applied. */
   readonly failures?: ReadonlyMap<string, KvError>;
 
+  /** For subclasses of a store that have errors of their own kind to report. */
   constructor(
     code: KvErrorCode,
     message: string,

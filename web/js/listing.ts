@@ -42,10 +42,12 @@ export class Listing<T, All = T[]> implements AsyncIterable<T>, PromiseLike<All>
     } while (cursor !== undefined);
   }
 
+  /** One after the other: for `for await`. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     for await (const page of this.pages()) yield* page;
   }
 
+  /** For `await`: as {@link all}. */
   then<Done = All, Failed = never>(
     done?: ((all: All) => Done | PromiseLike<Done>) | null,
     failed?: ((reason: unknown) => Failed | PromiseLike<Failed>) | null,

@@ -11,6 +11,7 @@ export interface MigrateOptions {
   pattern?: string | undefined;
   /** Called after each batch. */
   onProgress?: ((progress: Migration) => void) | undefined;
+  /** Aborted, it ends with a {@link KvError} of code `aborted`; what was copied by then stays. */
   signal?: AbortSignal | undefined;
 }
 

@@ -48,14 +48,21 @@ export interface OpenOptions {
 
 /** What is known of an entry besides its value. */
 export interface Description {
+  /** Its key, as it was given. */
   key: string;
+  /** How its value is stored. */
   type: ValueType;
   /** Changes with every write; for `ifVersion`. Opaque: compare only for equality. */
   version: string;
+  /** Empty where there is none. */
   metadata: Metadata;
+  /** The value's media type, where one was given. */
   contentType: string | undefined;
+  /** When there began to be an entry of this key. */
   createdAt: Date;
+  /** When it was last written. */
   updatedAt: Date;
+  /** When it expires; undefined where never. */
   expiresAt: Date | undefined;
   /** With a sliding expiry: how far a read moves it, in milliseconds. */
   slidingMs: number | undefined;
@@ -65,13 +72,24 @@ export interface Description {
 
 /** An entry with its value. */
 export interface Entry<T = unknown> extends Description {
+  /** As `get` gives it. */
   value: T;
 }
 
 /** What became of a {@link KVStore.set}: with a condition that did not hold, what is there instead, if anything is. */
 export type SetResult<T = unknown> =
-  | { written: true; version: string }
-  | { written: false; current: Entry<T> | undefined };
+  | {
+      /** It was written. */
+      written: true;
+      /** The entry's version now. */
+      version: string;
+    }
+  | {
+      /** It was not. */
+      written: false;
+      /** What is there instead; undefined where nothing is. */
+      current: Entry<T> | undefined;
+    };
 
 /** Options of a listing. */
 export interface ListOptions extends CallOptions {
@@ -91,33 +109,75 @@ export interface Child {
   isEntry: boolean;
   /** How many entries lie below it, where asked for. */
   below: number | undefined;
+  /** Whether any entries lie below it. */
   hasChildren: boolean;
 }
 
 /** What the backend can do. What it cannot is refused with `unsupported`. */
 export interface Capabilities {
+  /** Whether entries outlive the page, or the service's process. */
   durable: boolean;
+  /** Whether others see the same entries: other tabs, other processes. */
   shared: boolean;
+  /** The most keys of one transaction. */
   maxAtomic: number;
+  /** The largest value. */
   maxValueBytes: number;
+  /** The most metadata of an entry, as JSON. */
   maxMetadataBytes: number;
+  /** Whether expiry may be sliding. */
   sliding: boolean;
+  /** Whether metadata and expiry can be changed without moving the value. */
   cheapAmend: boolean;
+  /** Whether the storage removes expired entries by itself. */
   nativeExpiry: boolean;
+  /** Whether a listing by prefix costs what it finds, and not what is stored. */
   indexedScan: boolean;
   /** With a cache: how old an answer of `get` and its like may be. */
   staleReadsMs?: number;
 }
 
 /** For {@link KVStore.transact}: must hold, or nothing is applied. */
-export type Check = { key: string; ifVersion: string } | { key: string; ifAbsent: true };
+export type Check =
+  | {
+      /** The entry. */
+      key: string;
+      /** It has exactly this version. */
+      ifVersion: string;
+    }
+  | {
+      /** The key. */
+      key: string;
+      /** There is no entry of it. */
+      ifAbsent: true;
+    };
 
 /** For {@link KVStore.transact}. */
 export type Action =
-  | ({ set: string; value: KvValue } & Omit<SetOptions, 'signal'>)
-  | { delete: string };
+  | ({
+      /** The key to set. */
+      set: string;
+      /** Its value. */
+      value: KvValue;
+    } & Omit<SetOptions, 'signal'>)
+  | {
+      /** The key to delete. */
+      delete: string;
+    };
 
-/** What became of a transaction: versions by key, or what stood in the way, and nothing was applied. */
+/** What became of a transaction. */
 export type TransactionResult =
-  | { committed: true; versions: Map<string, string> }
-  | { committed: false; key: string; current: Description | undefined };
+  | {
+      /** All of it was applied. */
+      committed: true;
+      /** The versions of what was set, by key. */
+      versions: Map<string, string>;
+    }
+  | {
+      /** Nothing was applied. */
+      committed: false;
+      /** What stood in the way. */
+      key: string;
+      /** What is there, without its value; undefined where nothing is. */
+      current: Description | undefined;
+    };

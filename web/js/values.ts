@@ -31,7 +31,9 @@ export type ValueType =
  * and `json`, a `Uint8Array` for `bytes` and `custom:…`, and the value itself for the others.
  */
 export interface StoredValue {
+  /** What it is. */
   type: ValueType;
+  /** The content. */
   data: string | number | bigint | boolean | null | Uint8Array;
   /** Stored beside the value, unless the call gives another. */
   contentType?: string | undefined;

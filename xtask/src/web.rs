@@ -12,7 +12,8 @@ use crate::test::read_tests;
 /// What browsers run.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// `web`: builds the package; `web test [NAME]`: runs its tests, or those whose name holds NAME.
+/// `web`: builds the package; `web test [NAME]`: runs its tests, or those whose name holds NAME; `web docs`: makes the reference
+/// of its types, `web/docs`.
 pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
     crate::setup::setup()?;
     match args.split_first() {
@@ -26,7 +27,12 @@ pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
             println!("\n{}", report.summary());
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Some((other, _)) => Err(format!("web has no `{other}`; it has `test`")),
+        Some((first, [])) if first == "docs" => {
+            build()?;
+            call(program("node").arg("web/reference.mjs"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some((other, _)) => Err(format!("web has no `{other}`; it has `test [NAME]` and `docs`")),
     }
 }
 

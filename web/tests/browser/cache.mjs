@@ -133,13 +133,13 @@ export function cache() {
     await store.set('first', 1);
     let release;
     between.state.hold = new Promise((resolve) => (release = resolve));
-    const [before, many] = [store.get('k'), store.getMany(['k', 'x'])];
-    while (!between.state.requests.some((request) => request.includes('/entries/k'))) await new Promise((resolve) => setTimeout(resolve, 5));
+    const before = Promise.all([store.get('k'), store.getMany(['x', 'k'])]);
+    while (between.state.held < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    between.state.hold = undefined;
     await store.set('k', 'new');
-    const after = store.get('k');
+    assert.equal(await store.get('k'), 'new', 'it does not wait for the older read');
     release();
-    await Promise.all([before, many]);
-    assert.equal(await after, 'new');
+    assert.deepEqual(await before, ['old', new Map([['k', 'old']])]);
     assert.equal(await store.get('k'), 'new', 'nor is the old one kept');
   });
 

@@ -107,6 +107,22 @@ export function http({ browser, url: origin }) {
       await strict.stop();
     });
 
+  tests['worker::a_store_and_its_cache'] = () =>
+    places.window(async (step) => {
+      const real = await service({ origin });
+      const answer = await step((_, url) => {
+        const worker = new Worker('/pages/http-worker.js', { type: 'module' });
+        const answer = new Promise((resolve) => {
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.onerror = ({ message }) => resolve(message);
+        });
+        worker.postMessage(url);
+        return answer;
+      }, real.url);
+      assert.deepEqual(answer, [{ a: 1 }, 1, ['k', 'n']]);
+      await real.stop();
+    });
+
   tests['node::addresses_and_tokens_that_are_none'] = async () => {
     const { KVStore } = package_;
     const code = (options) => KVStore.open({ backend: 'http', ...options }).then(() => 'opened', (error) => `${error.name} ${error.code}`);

@@ -137,6 +137,12 @@ console.log(value, entry, keys, map);
       }
     },
 
+    async every_exported_name_is_documented() {
+      await run(process.execPath, [join(root, 'web/reference.mjs'), '--check']).catch((error) => {
+        throw new Error(error.stdout + error.stderr);
+      });
+    },
+
     async publint_finds_nothing() {
       const folder = await project({});
       await run(bin('publint'), ['--strict', join(folder, 'node_modules/dataknobs-kv')]).catch((error) => {

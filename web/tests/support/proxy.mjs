@@ -11,6 +11,8 @@ export async function proxy(target) {
     mute: false,
     /** Answers to reads wait for this promise. */
     hold: undefined,
+    /** How many have waited. */
+    held: 0,
     /** Method and path of each request; browsers' questions whether they may ask are none. */
     requests: [],
   };
@@ -33,7 +35,10 @@ export async function proxy(target) {
     });
     client.on('end', () => upstream.end());
     upstream.on('data', async (data) => {
-      if (reads && state.hold) await state.hold;
+      if (reads && state.hold) {
+        state.held += 1;
+        await state.hold;
+      }
       if (state.cut && !asks) client.destroy();
       else if (!state.mute || asks) client.write(data);
     });
