@@ -151,7 +151,7 @@ export class Cached extends Layer {
       }
     }
     if (missing.length > 0) {
-      const reading: Promise<(RawEntry | undefined | Error)[]> = this.below.getMany(namespace, missing, true);
+      const reading = this.below.getMany(namespace, missing, true) as Promise<(RawEntry | undefined | Error)[]>;
       missing.forEach((key, at) => {
         const one = reading.then((entries) => {
           const entry = entries[at];
@@ -237,7 +237,7 @@ export class Cached extends Layer {
   override transact(...call: Parameters<Backend['transact']>) {
     const [namespace, checks, actions] = call;
     // What was checked too: if it did not hold, what is known here may be old.
-    const keys = [...checks, ...actions].map(([key]: [string]) => key);
+    const keys = ([...checks, ...actions] as [string][]).map(([key]) => key);
     return this.#write(namespace, keys, () => super.transact(...call));
   }
   override deletePattern(...call: Parameters<Backend['deletePattern']>) {
@@ -248,7 +248,7 @@ export class Cached extends Layer {
   }
 
   override async capabilities() {
-    return { ...(await super.capabilities()), staleReadsMs: this.#ttl };
+    return { ...((await super.capabilities()) as object), staleReadsMs: this.#ttl };
   }
 
   override close() {
