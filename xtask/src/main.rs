@@ -38,6 +38,7 @@ cargo xtask COMMAND
 
   web [test [NAME]]  the npm package, into web/dist, and the explorer, into web/demo/dist; `test`: their tests, in Node and
                      in the installed Chromium
+  web screenshots    the explorer's pictures, into docs/images
 
   size               the size of the core component
   bench [NAME...]    the measurements; without a NAME all of them, and the tables go to docs/benchmarks.md;

@@ -12,8 +12,8 @@ use crate::test::read_tests;
 /// What browsers run.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// `web`: builds the package; `web test [NAME]`: runs its tests, or those whose name holds NAME; `web docs`: makes the reference
-/// of its types, `web/docs`.
+/// `web`: builds the package and the explorer; `web test [NAME]`: runs their tests, or those whose name holds NAME; `web docs`:
+/// makes the reference of the package's types, `web/docs`; `web screenshots`: takes the explorer's pictures anew.
 pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
     crate::setup::setup()?;
     match args.split_first() {
@@ -32,7 +32,13 @@ pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
             call(program("node").arg("web/reference.mjs"))?;
             Ok(ExitCode::SUCCESS)
         }
-        Some((other, _)) => Err(format!("web has no `{other}`; it has `test [NAME]` and `docs`")),
+        Some((first, [])) if first == "screenshots" => {
+            let tools = tools()?;
+            build()?;
+            call(program("node").arg("web/demo/screenshots.mjs").env("KV_TEST_CHROMIUM", tools.chromium))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some((other, _)) => Err(format!("web has no `{other}`; it has `test [NAME]`, `docs` and `screenshots`")),
     }
 }
 

@@ -21,7 +21,7 @@ export class Conflict {
     const what =
       theirs === undefined
         ? h('p', {}, 'It was deleted meanwhile.')
-        : h('div', {}, h('p', {}, `There is, since ${showInstant(theirs.updatedAt)}:`), h('pre', {}, glance(theirs.value, 400)));
+        : h('div', {}, h('p', {}, `Since ${showInstant(theirs.updatedAt)} it is:`), h('pre', {}, glance(theirs.value, 400)));
     this.element.replaceChildren(
       h('p', { class: 'conflict-title' }, 'Changed elsewhere while you were editing'),
       what,

@@ -52,7 +52,6 @@ export class EntryPanel {
     const form = h(
       'form',
       { class: 'edit' },
-      h('h3', {}, 'Value'),
       this.#editor.element,
       this.#steps,
       field('Content type', this.#contentType),
@@ -195,6 +194,7 @@ export class EntryPanel {
       fact('Size', size(bytes)),
       fact('Created', time(createdAt)),
       fact('Updated', time(updatedAt)),
+      fact('Expires', this.#expiry.brief),
       fact('Version', h('code', { title: version }, version.length > 12 ? `${version.slice(0, 12)}…` : version)),
     );
   }

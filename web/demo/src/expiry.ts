@@ -40,6 +40,8 @@ export class SpanFields {
 export class ExpiryView {
   readonly #countdown = h('span', { role: 'timer', class: 'countdown' });
   readonly #until = h('span', { class: 'muted' });
+  /** The same in few words, for a place of its own. */
+  readonly brief = h('span', { class: 'brief' });
   readonly #rest = h('progress', { max: 1, 'aria-label': 'Time that is left' });
   readonly #persist: HTMLButtonElement;
   readonly #fieldset: HTMLFieldSetElement;
@@ -91,6 +93,7 @@ export class ExpiryView {
     this.#rest.hidden = expiresAt === undefined;
     if (expiresAt === undefined) {
       this.#countdown.textContent = 'Never expires';
+      this.brief.textContent = 'Never';
       this.#until.textContent = '';
       return;
     }
@@ -108,6 +111,7 @@ export class ExpiryView {
     const left = expiresAt.getTime() - Date.now();
     const whole = slidingMs ?? expiresAt.getTime() - updatedAt.getTime();
     this.#countdown.textContent = left > 0 ? `Expires in ${showSpan(left)}` : 'Expired';
+    this.brief.textContent = left > 0 ? `in ${showSpan(left)}` : 'now';
     this.#until.textContent = slidingMs === undefined ? showInstant(expiresAt) : `${showSpan(slidingMs)} after the last read`;
     this.#rest.value = Math.min(1, Math.max(0, left / whole));
     return left;

@@ -20,6 +20,7 @@ interface Seen {
 export class Feed {
   readonly #onNews: (news: News[]) => void;
   readonly #onState: (state: string) => void;
+  readonly #beyond: () => void;
   #store: Store | undefined;
   #gathered: News[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -30,9 +31,11 @@ export class Feed {
   #told = new Set<string>();
   #toldAll = false;
 
-  constructor(onNews: (news: News[]) => void, onState: (state: string) => void) {
+  /** `beyond` is called where there is more than is watched: for what somebody looks at just now. */
+  constructor(onNews: (news: News[]) => void, onState: (state: string) => void, beyond: () => void) {
     this.#onNews = onNews;
     this.#onState = onState;
+    this.#beyond = beyond;
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden && this.#next !== undefined) this.#soon(0);
     });
@@ -94,6 +97,7 @@ export class Feed {
         if (this.#seen !== undefined) this.#add(this.#compare(this.#seen, seen, store.namespace));
         this.#forget();
         this.#seen = seen;
+        if (seen.last !== undefined) this.#beyond();
         this.#onState(seen.last === undefined ? 'live' : `the first ${WATCHED.toLocaleString('en')} keys`);
       } catch {
         if (store !== this.#store) return;

@@ -43,6 +43,7 @@ class Explorer implements App {
   readonly #feed = new Feed(
     (news) => void this.#changed(news),
     (state) => void (byId('feed').textContent = state),
+    () => void this.#entry.check(),
   );
   readonly #backend = byId<HTMLSelectElement>('backend');
   #service = false;
@@ -54,6 +55,7 @@ class Explorer implements App {
   }
 
   async start(): Promise<void> {
+    byId('problem-close').addEventListener('click', () => void (byId('problem').hidden = true));
     byId('create').addEventListener('click', () => void this.#create());
     byId('sample').addEventListener('click', () => void this.#sample());
     this.#namespace.addEventListener('change', () => void this.#chooseNamespace());
@@ -89,13 +91,12 @@ class Explorer implements App {
   }
 
   async attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
-    const problem = byId('problem');
     try {
-      const result = await work();
-      return result;
+      return await work();
     } catch (error) {
-      problem.textContent = messageOf(error);
-      problem.hidden = false;
+      byId('problem').hidden = false;
+      // After it can be seen: that is when it is told.
+      byId('problem-text').textContent = messageOf(error);
       return undefined;
     }
   }

@@ -118,7 +118,7 @@ export const finding = ({ browser, url }) => ({
         ['{"key":', /line 2/],
       ]) {
         await other.page.locator('#file').setInputFiles(file(['{"key":"first","value":1}', bad]));
-        await says(other.page.locator('#problem'), message);
+        await says(other.page.locator('#problem-text'), message);
       }
       assert.equal(await look(read, [to, 'first']), undefined);
     }),
