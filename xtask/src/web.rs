@@ -33,9 +33,9 @@ pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some((first, [])) if first == "screenshots" => {
-            let tools = tools()?;
+            let chromium = chromium()?;
             build()?;
-            call(program("node").arg("web/demo/screenshots.mjs").env("KV_TEST_CHROMIUM", tools.chromium))?;
+            call(program("node").arg("web/demo/screenshots.mjs").env("KV_TEST_CHROMIUM", chromium))?;
             Ok(ExitCode::SUCCESS)
         }
         Some((other, _)) => Err(format!("web has no `{other}`; it has `test [NAME]`, `docs` and `screenshots`")),
