@@ -124,7 +124,7 @@ export class Handle {
     return this.#call(12, namespace, pattern, metadata, from, undefined, undefined, undefined, limit);
   }
 
-  /** A page: `[entries, cursor]`. */
+  /** A page: `[entries, cursor]`; with `brief` of each but what its value is made of. */
   entries(
     namespace: string,
     pattern: string,
@@ -132,8 +132,9 @@ export class Handle {
     from: string | undefined,
     limit: number,
     withValues: boolean,
+    brief = false,
   ): Promise<unknown> {
-    return this.#call(13, namespace, pattern, metadata, from, withValues, undefined, undefined, limit);
+    return this.#call(13, namespace, pattern, metadata, from, withValues, brief, undefined, limit);
   }
 
   /** A part: `[count, cursor]`. */

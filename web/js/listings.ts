@@ -42,13 +42,14 @@ function list<T, All>(
   withValues: boolean,
   make: (raw: RawEntry) => T,
   gather: (items: T[]) => All,
+  brief = false,
 ): Listing<T, All> {
   const { signal, metadata, pageSize = PAGE } = listOptions(options);
   const text = wellFormed(pattern, 'pattern');
   return new Listing<T, All>(
     async (cursor) => {
       const [raw, next] = await session.call<Page<RawEntry>>(signal, () =>
-        session.handle.entries(session.namespace, text, metadata, cursor, pageSize, withValues),
+        session.handle.entries(session.namespace, text, metadata, cursor, pageSize, withValues, brief),
       );
       return [raw.map(make), next];
     },
@@ -72,7 +73,7 @@ export function getPattern<T>(
   options: ListOptions | undefined,
 ): Listing<[string, T], Map<string, T>> {
   const pair = (raw: RawEntry): [string, T] => [raw.key, valueOf(session, raw) as T];
-  return list(session, pattern, options, true, pair, (all) => new Map(all));
+  return list(session, pattern, options, true, pair, (all) => new Map(all), true);
 }
 
 export async function count(session: Session, pattern: string, options: ListOptions | undefined): Promise<number> {

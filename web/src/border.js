@@ -7,4 +7,7 @@ export const makeEntry = (
   key, type, data, name, version, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum,
 });
 
+/** As `makeEntry`, of what its value is made of. */
+export const makePair = (key, type, data, name, contentType) => ({ key, type, data, name, contentType });
+
 export const makeValue = (type, data, name, contentType) => ({ type, data, name, contentType });

@@ -28,6 +28,8 @@ extern "C" {
         size: f64,
         checksum: u32,
     ) -> JsValue;
+    #[wasm_bindgen(js_name = makePair)]
+    fn make_pair(key: &str, value_type: u8, data: &JsValue, name: Option<&str>, content_type: Option<&str>) -> JsValue;
     #[wasm_bindgen(js_name = makeValue)]
     fn make_value(value_type: u8, data: &JsValue, name: Option<&str>, content_type: Option<&str>) -> JsValue;
 }
@@ -152,6 +154,12 @@ fn decoded(value_type: &ValueType, bytes: Vec<u8>) -> Result<(u8, JsValue, Optio
 pub(crate) fn value_of(state: State) -> Result<JsValue> {
     let (value_type, data, name) = decoded(&state.attributes.value_type, state.value.unwrap_or_default())?;
     Ok(make_value(value_type, &data, name.as_deref(), state.attributes.content_type.as_deref()))
+}
+
+/// The key, and what its value is made of.
+pub(crate) fn pair(key: &str, state: State) -> Result<JsValue> {
+    let (value_type, data, name) = decoded(&state.attributes.value_type, state.value.unwrap_or_default())?;
+    Ok(make_pair(key, value_type, &data, name.as_deref(), state.attributes.content_type.as_deref()))
 }
 
 /// Everything; without the value where that was not read.

@@ -243,7 +243,10 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
                     let entries = Array::new();
                     for entry in page.entries {
                         if let Some(state) = entry.state {
-                            entries.push(&convert::entry(&entry.key, state)?);
+                            entries.push(&match y.is_truthy() {
+                                true => convert::pair(&entry.key, state)?,
+                                false => convert::entry(&entry.key, state)?,
+                            });
                         }
                     }
                     entries.into()

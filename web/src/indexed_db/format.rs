@@ -4,12 +4,14 @@
 //! `Uint8Array` where that gives back the very bytes of the value, and else a `Uint8Array` of them. Values above
 //! [`LARGE_BYTES`] lie in a store of their own.
 
+use std::str::Split;
+
 use dataknobs_kv_core::entry::Attributes;
 use dataknobs_kv_core::{Error, Projection, Result, State, Timestamp, Value, ValueType, Version, json};
-use js_sys::{JsString, Uint8Array};
+use js_sys::{Array, Float64Array, JsString, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::shim::{Record, is_record, make_record};
+use super::shim::{Record, describe, make_record};
 
 /// A larger value is not read along with its attributes.
 pub(super) const LARGE_BYTES: u64 = 64 << 10;
@@ -43,16 +45,20 @@ pub(super) enum Found {
 }
 
 impl Found {
-    /// From what the browser read; with `loaded` the value is in it wherever it is kept.
-    pub(super) fn read(record: JsValue, loaded: bool) -> Found {
-        if record.is_undefined() {
-            return Found::Nothing;
-        }
-        if !is_record(&record) {
-            return Found::Damaged;
-        }
-        let record: Record = record.unchecked_into();
-        Stored::read(&record, loaded).map_or(Found::Damaged, |stored| Found::Entry(Box::new(stored)))
+    /// From what the browser read; with `loaded` the values are there wherever they are kept.
+    pub(super) fn read_all(records: &Array, loaded: bool) -> Vec<Found> {
+        let described = describe(records);
+        let numbers = described.get(0).unchecked_into::<Float64Array>().to_vec();
+        let texts = described.get(1).as_string().unwrap_or_default();
+        let mut texts = texts.split('\n');
+        let (facts, _) = numbers.as_chunks::<8>();
+        let read = |(facts, record): (&[f64; 8], JsValue)| match facts.first() {
+            Some(0.0) => Found::Nothing,
+            Some(1.0) => Found::Damaged,
+            _ => Stored::read(*facts, &mut texts, record.unchecked_ref(), loaded)
+                .map_or(Found::Damaged, |stored| Found::Entry(Box::new(stored))),
+        };
+        facts.iter().zip(records.iter()).map(read).collect()
     }
 
     /// The entry, if it lives; `corrupt` where nobody can say.
@@ -79,25 +85,29 @@ pub(super) fn damaged(key: &str) -> Error {
 }
 
 impl Stored {
-    fn read(record: &Record, loaded: bool) -> Option<Self> {
-        let apart = record.apart() == Some(true);
-        let body = match (apart, loaded) {
+    fn read(facts: [f64; 8], texts: &mut Split<'_, char>, record: &Record, loaded: bool) -> Option<Self> {
+        let [kind, created_at, updated_at, size, checksum, expires_at, sliding_ms, given] = facts;
+        let (value_type, version) = (texts.next()?, texts.next()?);
+        let (content_type, metadata) = (texts.next()?, texts.next()?);
+        let given = given as u8;
+        let present = |number: f64| (!number.is_nan()).then_some(number as u64);
+        let body = match (kind > 2.0, loaded) {
             (false, _) => Body::Within(record.value()),
             (true, true) => Body::Apart(record.value()),
             (true, false) => Body::Unread,
         };
         Some(Stored {
-            version: Version::new(record.version()).ok()?,
+            version: Version::new(version).ok()?,
             attributes: Attributes {
-                value_type: ValueType::parse(&record.value_type()).ok()?,
-                content_type: record.content_type(),
-                metadata: record.metadata(),
-                created_at: record.created_at() as Timestamp,
-                updated_at: record.updated_at() as Timestamp,
-                expires_at: record.expires_at().map(|at| at as Timestamp),
-                sliding_ms: record.sliding_ms().map(|span| span as u64),
-                size: record.size() as u64,
-                checksum: record.checksum() as u32,
+                value_type: ValueType::parse(value_type).ok()?,
+                content_type: (given & 1 > 0).then(|| content_type.to_owned()),
+                metadata: (given & 2 > 0).then(|| metadata.to_owned()),
+                created_at: created_at as Timestamp,
+                updated_at: updated_at as Timestamp,
+                expires_at: present(expires_at),
+                sliding_ms: present(sliding_ms),
+                size: size as u64,
+                checksum: checksum as u32,
             },
             body,
         })

@@ -149,18 +149,21 @@ class Transaction {
     this.#end?.();
   }
 
-  async keys(namespace, from, to, after, count, now) {
+  async keys(namespace, from, to, after, limit, most, now, pattern) {
     const space = this.#space(namespace);
-    const names = space.range(from, to, after, count);
+    const names = space.range(from, to, after, (pattern === undefined ? limit : most) + 1);
+    const more = names.length > (pattern === undefined ? limit : most);
+    if (more) names.pop();
     const keys = names.filter((name) => !expired(space.entries.get(name), now)).map(fromOrdered);
     const last = names.length === 0 ? undefined : fromOrdered(names[names.length - 1]);
-    return { text: keys.join('\n'), count: keys.length, looked: names.length, last };
+    return { text: keys.join('\n'), count: keys.length, more, last };
   }
 
   async records(namespace, from, to, after, count) {
     const space = this.#space(namespace);
     const names = space.range(from, to, after, count);
-    return { keys: names.map(fromOrdered), records: names.map((name) => this.#read(space, namespace, name).record) };
+    const records = names.map((name) => this.#read(space, namespace, name).record);
+    return { text: names.map(fromOrdered).join('\n'), records };
   }
 
   async count(namespace, from, to, after, now) {

@@ -14,6 +14,8 @@ use super::shim::{KeyPage, RecordPage, Transaction};
 
 /// The most entries that one call looks at.
 const LOOKED_AT: u32 = 20_000;
+/// The most keys that one call looks at.
+const KEYS_LOOKED_AT: u32 = 50_000;
 /// Records come in parts of so many: all of a part are in memory at once.
 const PART: u32 = 1000;
 
@@ -90,40 +92,29 @@ impl<'a> Scan<'a> {
 
     /// By keys alone; none where too many entries have expired for that.
     async fn keys(&self, transaction: &Transaction) -> Result<Option<Page>, Stop> {
-        let mut page = Page::default();
-        let mut after = self.range.after.clone();
-        let mut looked = 0;
-        loop {
-            let left = self.limit.saturating_sub(page.items.len() as u32);
-            // Where few match, many are looked at for each that does.
-            let ask = if self.pattern.is_some() { self.limit.max(PART) } else { left };
-            let ask = ask.min(LOOKED_AT.saturating_sub(looked));
-            let (from, to) = (self.range.from.as_deref(), self.range.to.as_deref());
-            let asked = transaction.keys(self.namespace, from, to, after.as_deref(), ask, self.now as f64)?;
-            let answer = JsFuture::from(asked).await?;
-            if answer.is_null() {
-                return Ok(None);
-            }
-            let part: KeyPage = answer.unchecked_into();
-            looked += part.looked();
-            let text = if part.living() == 0 { String::new() } else { part.text() };
-            let keys = text.split('\n').take(part.living() as usize);
-            for key in keys.filter(|key| self.pattern.as_ref().is_none_or(|pattern| pattern.matches(key))) {
-                if page.items.len() as u32 == self.limit {
-                    page.next = page.items.last().map(|entry| entry.key.clone());
-                    return Ok(Some(page));
-                }
-                page.items.push(Entry { key: key.to_owned(), state: None });
-            }
-            if part.looked() < ask {
-                return Ok(Some(page));
-            }
-            after = part.last();
-            if looked >= LOOKED_AT || page.items.len() as u32 >= self.limit {
-                page.next = after;
-                return Ok(Some(page));
-            }
+        let (from, to, after) = (self.range.from.as_deref(), self.range.to.as_deref(), self.range.after.as_deref());
+        let pattern = self.pattern.as_ref().map(Pattern::text);
+        let now = self.now as f64;
+        let asked = transaction.keys(self.namespace, from, to, after, self.limit, KEYS_LOOKED_AT, now, pattern)?;
+        let answer = JsFuture::from(asked).await?;
+        if answer.is_null() {
+            return Ok(None);
         }
+        let part: KeyPage = answer.unchecked_into();
+        let mut page = Page::default();
+        let text = if part.living() == 0 { String::new() } else { part.text() };
+        let keys = text.split('\n').take(part.living() as usize);
+        for key in keys.filter(|key| self.pattern.as_ref().is_none_or(|pattern| pattern.matches(key))) {
+            if page.items.len() as u32 == self.limit {
+                page.next = page.items.last().map(|entry| entry.key.clone());
+                return Ok(Some(page));
+            }
+            page.items.push(Entry { key: key.to_owned(), state: None });
+        }
+        if part.more_keys() {
+            page.next = part.last();
+        }
+        Ok(Some(page))
     }
 
     async fn records(&self, transaction: &Transaction) -> Result<Page, Stop> {
@@ -138,12 +129,10 @@ impl<'a> Scan<'a> {
             let asked = transaction.records(self.namespace, from, to, after.as_deref(), ask)?;
             let part: RecordPage = JsFuture::from(asked).await?.unchecked_into();
             let (keys, records) = (part.page_keys(), part.page_records());
-            for (key, record) in keys.iter().zip(records.iter()) {
-                let Some(key) = key.as_string() else { continue };
+            for (key, found) in keys.split('\n').zip(Found::read_all(&records, false)) {
                 looked += 1;
-                let found = Found::read(record, false);
-                if !self.matches(&key, &found) {
-                    after = Some(key);
+                if !self.matches(key, &found) {
+                    after = Some(key.to_owned());
                     continue;
                 }
                 if let Found::Entry(stored) = &found {
@@ -155,13 +144,13 @@ impl<'a> Scan<'a> {
                     return Ok(page);
                 }
                 let state = match found {
-                    Found::Entry(stored) => self.state(transaction, &key, *stored).await?,
+                    Found::Entry(stored) => self.state(transaction, key, *stored).await?,
                     Found::Nothing | Found::Damaged => None,
                 };
-                page.items.push(Entry { key: key.clone(), state });
-                after = Some(key);
+                page.items.push(Entry { key: key.to_owned(), state });
+                after = Some(key.to_owned());
             }
-            if keys.length() < ask {
+            if records.length() < ask {
                 return Ok(page);
             }
             if looked >= LOOKED_AT || page.items.len() as u32 >= self.limit {

@@ -36,6 +36,8 @@ export const fromOrdered = (text) =>
       })
     : text;
 
+const joined = (names) => names.map(([, name]) => fromOrdered(name)).join('\n');
+
 const keyOf = (namespace, key) => [toOrdered(namespace), toOrdered(key)];
 
 /** All keys of the namespace, or those `from <= key < to` and behind `after`; null where there can be none. */
@@ -185,6 +187,31 @@ const recall = (name) => seen.get(`${name[0]}\n${name[1]}`);
 /** So many keys of one namespace are looked for in their range, where that does not hold many others. */
 const MANY_KEYS = 24;
 const PART = 1000;
+/** The most keys that one request asks for. */
+const MOST = 10_000;
+
+/**
+ * Whether a key may match the pattern: whether what the pattern spells out is there, in its order. Patterns with braces, classes or
+ * backslashes are not looked at. The core decides; what is left out here spares it the look.
+ */
+function mayMatch(pattern) {
+  if (pattern === undefined || /[{}[\\]/.test(pattern)) return () => true;
+  // A `**` may stand for no segment, and then the dot beside it is not there.
+  const texts = pattern.split(/\.?\*\*+\.?|\*|\?/);
+  const first = texts.shift();
+  const last = texts.pop() ?? '';
+  const between = texts.filter((text) => text !== '');
+  return (key) => {
+    if (!key.startsWith(first) || !key.endsWith(last)) return false;
+    let at = first.length;
+    for (const text of between) {
+      at = key.indexOf(text, at);
+      if (at < 0) return false;
+      at += text.length;
+    }
+    return true;
+  };
+}
 
 export const begin = (database, writing, durability, timeout) => new Transaction(database, writing, durability, timeout);
 
@@ -353,38 +380,63 @@ class Transaction {
     abort(this.transaction);
   }
 
-  /** Keys of the range in order, joined by line breaks, which no key holds; how many were looked at, and the last of them. */
-  async keys(namespace, from, to, after, count, now) {
+  /**
+   * Keys of the range in order, joined by line breaks, which no key holds: what has not expired and may match the pattern.
+   * Until there are `limit` of them, or `most` keys were looked at; `more` tells that there are others, behind `last`.
+   */
+  async keys(namespace, from, to, after, limit, most, now, pattern) {
     const range = rangeOf(namespace, from, to, after);
-    if (range === null) return { text: '', count: 0, looked: 0, last: undefined };
-    const [names, expired] = await Promise.all([
-      result(this.entries.getAllKeys(range, count)),
-      result(this.entries.index(EXPIRY).getAllKeys(due(now), MANY)),
-    ]);
+    if (range === null) return { text: '', count: 0, more: false, last: undefined };
+    const part = Math.min(most, pattern === undefined ? limit : Math.max(limit, PART), MOST);
+    let asked = result(this.entries.getAllKeys(range, part));
+    const expired = await result(this.entries.index(EXPIRY).getAllKeys(due(now), MANY));
     // Too many to be taken out one by one.
     if (expired.length >= MANY) return null;
     const space = toOrdered(namespace);
     const gone = new Set();
     for (const [of, key] of expired) if (of === space) gone.add(key);
+    const fits = mayMatch(pattern);
     const keys = [];
-    for (const [, key] of names) if (gone.size === 0 || !gone.has(key)) keys.push(fromOrdered(key));
-    const last = names.length === 0 ? undefined : fromOrdered(names[names.length - 1][1]);
-    return { text: keys.join('\n'), count: keys.length, looked: names.length, last };
+    let looked = 0;
+    let last;
+    for (;;) {
+      const names = await asked;
+      looked += names.length;
+      if (names.length > 0) last = names[names.length - 1];
+      const ended = names.length < part;
+      // Asked for before these are looked at, unless they may well be enough.
+      const next = () => result(this.entries.getAllKeys(IDBKeyRange.bound(last, range.upper, true, true), part));
+      const ahead = !ended && looked < most && keys.length + part / 2 < limit;
+      if (ahead) asked = next();
+      for (const [, name] of names) {
+        if (gone.size > 0 && gone.has(name)) continue;
+        const key = fromOrdered(name);
+        if (fits(key)) keys.push(key);
+      }
+      const enough = keys.length >= limit || looked >= most;
+      if (ended || enough) {
+        // What was asked for ahead is not wanted any longer, and does no harm.
+        if (ahead) asked.catch(() => undefined);
+        const behind = last === undefined ? undefined : fromOrdered(last[1]);
+        return { text: keys.join('\n'), count: keys.length, more: !ended, last: behind };
+      }
+      if (!ahead) asked = next();
+    }
   }
 
-  /** Records of the range in order, with their keys. */
+  /** Records of the range in order, and their keys, joined by line breaks. */
   async records(namespace, from, to, after, count) {
     const range = rangeOf(namespace, from, to, after);
-    if (range === null) return { keys: [], records: [] };
+    if (range === null) return { text: '', records: [] };
     if (this.entries.getAllRecords !== undefined) {
       const found = await result(this.entries.getAllRecords({ query: range, count }));
-      return { keys: found.map((one) => fromOrdered(one.key[1])), records: found.map((one) => one.value) };
+      return { text: joined(found.map((one) => one.key)), records: found.map((one) => one.value) };
     }
     const [keys, records] = await Promise.all([
       result(this.entries.getAllKeys(range, count)),
       result(this.entries.getAll(range, count)),
     ]);
-    return { keys: keys.map((key) => fromOrdered(key[1])), records };
+    return { text: joined(keys), records };
   }
 
   /** How many living entries the range holds; undefined where too many have expired. */
@@ -483,16 +535,42 @@ export function makeRecord(
   return record;
 }
 
-const optional = (value, type) => value === undefined || typeof value === type;
+/** No text of ours holds a line break. */
+const text = (value) => typeof value === 'string' && !value.includes('\n');
+const optional = (value, is) => value === undefined || is(value);
+const number = (value) => typeof value === 'number';
 
 /** Whether it is a record of ours: anybody can write into the database. */
-export function isRecord(record) {
+function isRecord(record) {
   return (
-    typeof record === 'object' && record !== null && typeof record.type === 'string' &&
-    typeof record.version === 'string' && typeof record.createdAt === 'number' && typeof record.updatedAt === 'number' &&
-    typeof record.size === 'number' && typeof record.checksum === 'number' && optional(record.contentType, 'string') &&
-    optional(record.metadata, 'string') && optional(record.expiresAt, 'number') && optional(record.slidingMs, 'number')
+    typeof record === 'object' && record !== null && text(record.type) && text(record.version) &&
+    number(record.createdAt) && number(record.updatedAt) && number(record.size) && number(record.checksum) &&
+    optional(record.contentType, text) && optional(record.metadata, text) && optional(record.expiresAt, number) &&
+    optional(record.slidingMs, number)
   );
+}
+
+/**
+ * What records say besides their values, in two crossings for all of them: eight numbers for each, of which the first is 0
+ * where there is none, 1 where it is none of ours, and 3 where its value lies apart; and four lines of text for each of ours.
+ */
+export function describe(records) {
+  const numbers = new Float64Array(records.length * 8);
+  const texts = [];
+  for (let at = 0; at < records.length; at += 1) {
+    const record = records[at];
+    if (record === undefined) continue;
+    if (!isRecord(record)) {
+      numbers[at * 8] = 1;
+      continue;
+    }
+    const { apart, type, version, contentType, metadata, createdAt, updatedAt, size, checksum, expiresAt, slidingMs } = record;
+    const given = (contentType === undefined ? 0 : 1) + (metadata === undefined ? 0 : 2);
+    const all = [apart === true ? 3 : 2, createdAt, updatedAt, size, checksum, expiresAt ?? NaN, slidingMs ?? NaN, given];
+    numbers.set(all, at * 8);
+    texts.push(type, version, contentType ?? '', metadata ?? '');
+  }
+  return [numbers, texts.join('\n')];
 }
 
 export const fillRandom = (bytes) => globalThis.crypto.getRandomValues(bytes);

@@ -65,8 +65,10 @@ extern "C" {
         from: Option<&str>,
         to: Option<&str>,
         after: Option<&str>,
-        count: u32,
+        limit: u32,
+        most: u32,
         now: f64,
+        pattern: Option<&str>,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub(super) fn records(
@@ -98,9 +100,11 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(super) fn namespaces(this: &Transaction, after: Option<&str>, limit: u32) -> Result<Promise, JsValue>;
 
-    /// What is kept for one entry. Its getters are for those that [`is_record`] has looked at.
+    /// What is kept for one entry.
     #[derive(Clone)]
     pub(super) type Record;
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn value(this: &Record) -> JsValue;
 
     #[wasm_bindgen(js_name = makeRecord)]
     pub(super) fn make_record(
@@ -118,33 +122,8 @@ extern "C" {
         sliding_ms: Option<f64>,
         namespace: &str,
     ) -> Record;
-    #[wasm_bindgen(js_name = isRecord)]
-    pub(super) fn is_record(record: &JsValue) -> bool;
-
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn value(this: &Record) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn apart(this: &Record) -> Option<bool>;
-    #[wasm_bindgen(method, getter, js_name = type)]
-    pub(super) fn value_type(this: &Record) -> String;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn version(this: &Record) -> String;
-    #[wasm_bindgen(method, getter, js_name = createdAt)]
-    pub(super) fn created_at(this: &Record) -> f64;
-    #[wasm_bindgen(method, getter, js_name = updatedAt)]
-    pub(super) fn updated_at(this: &Record) -> f64;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn size(this: &Record) -> f64;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn checksum(this: &Record) -> f64;
-    #[wasm_bindgen(method, getter, js_name = contentType)]
-    pub(super) fn content_type(this: &Record) -> Option<String>;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn metadata(this: &Record) -> Option<String>;
-    #[wasm_bindgen(method, getter, js_name = expiresAt)]
-    pub(super) fn expires_at(this: &Record) -> Option<f64>;
-    #[wasm_bindgen(method, getter, js_name = slidingMs)]
-    pub(super) fn sliding_ms(this: &Record) -> Option<f64>;
+    /// Numbers and texts: `format.rs` reads them.
+    pub(super) fn describe(records: &Array) -> Array;
 
     /// A page of keys.
     pub(super) type KeyPage;
@@ -152,15 +131,15 @@ extern "C" {
     pub(super) fn text(this: &KeyPage) -> String;
     #[wasm_bindgen(method, getter, js_name = count)]
     pub(super) fn living(this: &KeyPage) -> u32;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn looked(this: &KeyPage) -> u32;
+    #[wasm_bindgen(method, getter, js_name = more)]
+    pub(super) fn more_keys(this: &KeyPage) -> bool;
     #[wasm_bindgen(method, getter)]
     pub(super) fn last(this: &KeyPage) -> Option<String>;
 
     /// A page of records.
     pub(super) type RecordPage;
-    #[wasm_bindgen(method, getter, js_name = keys)]
-    pub(super) fn page_keys(this: &RecordPage) -> Array;
+    #[wasm_bindgen(method, getter, js_name = text)]
+    pub(super) fn page_keys(this: &RecordPage) -> String;
     #[wasm_bindgen(method, getter, js_name = records)]
     pub(super) fn page_records(this: &RecordPage) -> Array;
 

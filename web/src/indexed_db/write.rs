@@ -158,8 +158,8 @@ impl<'a> Batch<'a> {
             keys.push(&JsString::from(slot.key));
         }
         let records: Array = JsFuture::from(transaction.read(&namespaces, &keys, loaded)?).await?.into();
-        for (slot, record) in self.slots.iter_mut().zip(records.iter()) {
-            slot.found = Found::read(record, loaded);
+        for (slot, found) in self.slots.iter_mut().zip(Found::read_all(&records, loaded)) {
+            slot.found = found;
             slot.was_apart = slot.found.is_apart();
         }
         Ok(())
