@@ -27,7 +27,7 @@ export async function withPages(browser, run) {
   const open = async (url) => {
     const page = await browser.context.newPage();
     pages.push(page);
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(40_000);
     page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)));
     page.on('console', (message) => {
       // The browser asks for an icon of pages that name none.
@@ -92,7 +92,7 @@ export class Explorer {
 
 /** Waits until the text of what is found is this. */
 export async function says(locator, expected) {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 40_000;
   for (;;) {
     const text = (await locator.textContent())?.trim();
     if (expected instanceof RegExp ? expected.test(text) : text === expected) return text;
