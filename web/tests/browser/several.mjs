@@ -132,6 +132,28 @@ export function several({ browser, url }) {
       });
     },
 
+    async a_cache_hears_of_what_other_tabs_write() {
+      await tabs(2, async ([here, there]) => {
+        const name = fresh();
+        await there.evaluate(async (name) => {
+          globalThis.store = await KVStore.open({ name, cache: 'memory' });
+          await store.set('k', 1);
+          await Promise.all([store.get('k'), store.get('none'), store.getMany(['k', 'other'])]);
+          globalThis.told = new Promise((resolve) => store.subscribe('end', resolve));
+        }, name);
+        await here.evaluate(async (name) => {
+          const other = await KVStore.open({ name });
+          await other.setMany({ k: 2, none: 'now', other: 3 });
+          await other.set('end', 1);
+        }, name);
+        const seen = await there.evaluate(async () => {
+          await told;
+          return [await store.get('k'), await store.get('none'), [...(await store.getMany(['k', 'other']))]];
+        });
+        assert.deepEqual(seen, [2, 'now', [['k', 2], ['other', 3]]]);
+      });
+    },
+
     async a_reload_finds_everything() {
       await tabs(1, async ([page]) => {
         const name = fresh();
