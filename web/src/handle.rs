@@ -1,20 +1,17 @@
 //! What `js/` calls: a store, with the namespace in every call.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use dataknobs_kv_core::store::{
-    Action, ChangeResult, Check, DeleteResult, Item, MAX_ITEMS, Query, SetOptions, SetResult, SwapResult,
-    TransactionResult,
-};
-use dataknobs_kv_core::{Error, Precondition, Projection, Result, State, Store, Value, Version, key};
+use dataknobs_kv_core::store::{ChangeResult, DeleteResult, Item, Query, SetOptions, SetResult, SwapResult};
+use dataknobs_kv_core::{Error, Projection, Result, Store, Value, key};
 use futures::future::LocalBoxFuture;
 use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::convert::{self, Options, thrown};
+use crate::many::{many, transact};
 
 /// A store of some kind.
 #[wasm_bindgen]
@@ -47,7 +44,7 @@ fn boxed(mut future: LocalBoxFuture<'static, Result<JsValue>>) -> Promise {
 }
 
 /// The version, or what stands in the way.
-fn written(key: &str, result: SetResult) -> Result<JsValue> {
+pub(crate) fn written(key: &str, result: SetResult) -> Result<JsValue> {
     match result {
         SetResult::Written(version) => Ok(version.as_str().into()),
         SetResult::Conflict(state) => convert::in_the_way(key, state),
@@ -55,7 +52,7 @@ fn written(key: &str, result: SetResult) -> Result<JsValue> {
 }
 
 /// Whether it was there, or what stands in the way.
-fn deleted(key: &str, result: DeleteResult) -> Result<JsValue> {
+pub(crate) fn deleted(key: &str, result: DeleteResult) -> Result<JsValue> {
     match result {
         DeleteResult::Deleted => Ok(JsValue::TRUE),
         DeleteResult::Absent => Ok(JsValue::FALSE),
@@ -73,7 +70,7 @@ fn changed(key: &str, result: ChangeResult) -> Result<JsValue> {
 }
 
 /// Errors among results.
-fn or_error(result: Result<JsValue>) -> JsValue {
+pub(crate) fn or_error(result: Result<JsValue>) -> JsValue {
     result.unwrap_or_else(|error| thrown(&error))
 }
 
@@ -91,35 +88,35 @@ fn options(given: JsValue) -> Option<Options> {
     (!given.is_undefined()).then(|| given.unchecked_into())
 }
 
-fn options_of(given: JsValue) -> Result<SetOptions> {
+pub(crate) fn options_of(given: JsValue) -> Result<SetOptions> {
     Options::set(options(given).as_ref())
 }
 
 /// What is called, as `handle.ts` numbers it.
-mod op {
-    pub(super) const GET: u8 = 0;
-    pub(super) const ENTRY: u8 = 1;
-    pub(super) const GET_MANY: u8 = 2;
-    pub(super) const SET: u8 = 3;
-    pub(super) const SET_MANY: u8 = 4;
-    pub(super) const DELETE: u8 = 5;
-    pub(super) const DELETE_MANY: u8 = 6;
-    pub(super) const COMPARE_AND_SWAP: u8 = 7;
-    pub(super) const INCREMENT: u8 = 8;
-    pub(super) const APPEND: u8 = 9;
-    pub(super) const SET_METADATA: u8 = 10;
-    pub(super) const SET_EXPIRY: u8 = 11;
-    pub(super) const KEYS: u8 = 12;
-    pub(super) const ENTRIES: u8 = 13;
-    pub(super) const COUNT: u8 = 14;
-    pub(super) const DELETE_PATTERN: u8 = 15;
-    pub(super) const CHILDREN: u8 = 16;
-    pub(super) const CLEANUP_EXPIRED: u8 = 17;
-    pub(super) const CLEAR: u8 = 18;
-    pub(super) const NAMESPACES: u8 = 19;
-    pub(super) const TRANSACT: u8 = 20;
-    pub(super) const CAPABILITIES: u8 = 21;
-    pub(super) const GET_ENTRIES: u8 = 22;
+pub(crate) mod op {
+    pub(crate) const GET: u8 = 0;
+    pub(crate) const ENTRY: u8 = 1;
+    pub(crate) const GET_MANY: u8 = 2;
+    pub(crate) const SET: u8 = 3;
+    pub(crate) const SET_MANY: u8 = 4;
+    pub(crate) const DELETE: u8 = 5;
+    pub(crate) const DELETE_MANY: u8 = 6;
+    pub(crate) const COMPARE_AND_SWAP: u8 = 7;
+    pub(crate) const INCREMENT: u8 = 8;
+    pub(crate) const APPEND: u8 = 9;
+    pub(crate) const SET_METADATA: u8 = 10;
+    pub(crate) const SET_EXPIRY: u8 = 11;
+    pub(crate) const KEYS: u8 = 12;
+    pub(crate) const ENTRIES: u8 = 13;
+    pub(crate) const COUNT: u8 = 14;
+    pub(crate) const DELETE_PATTERN: u8 = 15;
+    pub(crate) const CHILDREN: u8 = 16;
+    pub(crate) const CLEANUP_EXPIRED: u8 = 17;
+    pub(crate) const CLEAR: u8 = 18;
+    pub(crate) const NAMESPACES: u8 = 19;
+    pub(crate) const TRANSACT: u8 = 20;
+    pub(crate) const CAPABILITIES: u8 = 21;
+    pub(crate) const GET_ENTRIES: u8 = 22;
 }
 
 /// One call: `handle.ts` says what each of its arguments means to which. One form for all, since each function that
@@ -307,7 +304,7 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
     }
 }
 
-fn strange() -> Error {
+pub(crate) fn strange() -> Error {
     Error::InvalidArgument("a call of a strange form".into())
 }
 
@@ -319,156 +316,13 @@ fn of_key(key: &str, error: Error) -> Error {
 }
 
 /// A plain object.
-fn record<const N: usize>(fields: [(&str, JsValue); N]) -> JsValue {
+pub(crate) fn record<const N: usize>(fields: [(&str, JsValue); N]) -> JsValue {
     let object = Object::new();
     for (name, value) in fields {
         // A plain object takes every field.
         let _ = Reflect::set(&object, &name.into(), &value);
     }
     object.into()
-}
-
-/// In parts, all at once: a storage that can gathers them.
-async fn many(
-    store: &dyn Store,
-    op: u8,
-    namespace: &str,
-    keys: Vec<String>,
-    values: JsValue,
-    given: JsValue,
-) -> Result<JsValue> {
-    let options = options_of(given)?;
-    let mut items = Vec::new();
-    if op == op::SET_MANY {
-        for (key, encoded) in keys.iter().zip(Array::from(&values).iter()) {
-            let value = convert::value(encoded.unchecked_ref())?;
-            items.push(Item { key: key.clone(), value, options: options.clone() });
-        }
-    }
-    let mut items = items.into_iter();
-    let parts = keys.chunks(MAX_ITEMS).map(|keys| {
-        let items: Vec<Item> = items.by_ref().take(keys.len()).collect();
-        Part { running: Box::pin(part(store, op, namespace, keys, items)), done: None }
-    });
-    let answer = Array::new();
-    for part in (Together { parts: parts.collect() }).await {
-        for result in part.unwrap_or_else(|| Err(strange()))? {
-            answer.push(&result);
-        }
-    }
-    Ok(answer.into())
-}
-
-type PartResult = Result<Vec<JsValue>>;
-
-/// One part, and what came of it.
-struct Part<'a> {
-    running: LocalBoxFuture<'a, PartResult>,
-    done: Option<PartResult>,
-}
-
-/// Parts that run together. They are few.
-struct Together<'a> {
-    parts: Vec<Part<'a>>,
-}
-
-impl Future for Together<'_> {
-    type Output = Vec<Option<PartResult>>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut waiting = false;
-        for part in self.parts.iter_mut().filter(|part| part.done.is_none()) {
-            match part.running.as_mut().poll(context) {
-                Poll::Ready(result) => part.done = Some(result),
-                Poll::Pending => waiting = true,
-            }
-        }
-        match waiting {
-            true => Poll::Pending,
-            false => Poll::Ready(self.parts.iter_mut().map(|part| part.done.take()).collect()),
-        }
-    }
-}
-
-async fn part(store: &dyn Store, op: u8, namespace: &str, keys: &[String], items: Vec<Item>) -> PartResult {
-    let mut results = Vec::with_capacity(keys.len());
-    match op {
-        op::GET_MANY | op::GET_ENTRIES => {
-            // Asked for again where an answer holds fewer.
-            while let Some(rest) = keys.get(results.len()..).filter(|rest| !rest.is_empty()) {
-                let found = store.get_many(namespace, rest, true).await?;
-                if found.is_empty() {
-                    return Err(Error::Internal("the storage answered for no key".into()));
-                }
-                let made = |(key, found): (&String, Result<Option<State>>)| match found? {
-                    None => Ok(JsValue::UNDEFINED),
-                    Some(state) if op == op::GET_MANY => convert::value_of(state),
-                    Some(state) => convert::entry(key, state),
-                };
-                results.extend(rest.iter().zip(found).map(|found| or_error(made(found))));
-            }
-        }
-        op::SET_MANY => {
-            let outcomes = keys.iter().zip(store.set_many(namespace, items).await?);
-            results.extend(outcomes.map(|(key, outcome)| or_error(outcome.and_then(|outcome| written(key, outcome)))));
-        }
-        _ => {
-            let outcomes = keys.iter().zip(store.delete_many(namespace, keys).await?);
-            results.extend(outcomes.map(|(key, outcome)| or_error(outcome.and_then(|outcome| deleted(key, outcome)))));
-        }
-    }
-    Ok(results)
-}
-
-/// Checks are `[key, version or null for absent]`, actions `[key, value or undefined to delete, options]`. The versions,
-/// undefined for each delete; or `{ inChecks, index, current }` of what stood in the way.
-async fn transact(store: &dyn Store, namespace: &str, checks: Array, actions: Array) -> Result<JsValue> {
-    let mut keys = (Vec::new(), Vec::new());
-    let (mut all_checks, mut all_actions) = (Vec::new(), Vec::new());
-    for check in checks.iter() {
-        let check: Array = check.unchecked_into();
-        let key = check.get(0).as_string().ok_or_else(strange)?;
-        let precondition = match check.get(1).as_string() {
-            Some(version) => Precondition::Version(Version::new(version)?),
-            None => Precondition::Absent,
-        };
-        keys.0.push(key.clone());
-        all_checks.push(Check { key, precondition });
-    }
-    for action in actions.iter() {
-        let action: Array = action.unchecked_into();
-        let key = action.get(0).as_string().ok_or_else(strange)?;
-        keys.1.push(key.clone());
-        let encoded = action.get(1);
-        all_actions.push(match encoded.is_undefined() {
-            true => Action::Delete(key),
-            false => Action::Set(Item {
-                key,
-                value: convert::value(encoded.unchecked_ref())?,
-                options: options_of(action.get(2))?,
-            }),
-        });
-    }
-    match store.transact(namespace, all_checks, all_actions).await? {
-        TransactionResult::Committed(versions) => {
-            let version = |version: Option<Version>| match version {
-                Some(version) => version.as_str().into(),
-                None => JsValue::UNDEFINED,
-            };
-            Ok(versions.into_iter().map(version).collect::<Array>().into())
-        }
-        TransactionResult::Failed(failure) => {
-            let keys = if failure.in_checks { &keys.0 } else { &keys.1 };
-            let key = keys.get(failure.index as usize).map_or("", String::as_str);
-            let current: Array = convert::in_the_way(key, failure.current)?.unchecked_into();
-            Ok(record([
-                ("inChecks", JsValue::from(failure.in_checks)),
-                ("index", failure.index.into()),
-                ("key", key.into()),
-                ("current", current.get(0)),
-            ]))
-        }
-    }
 }
 
 /// A pattern, to be held against keys.

@@ -1,6 +1,6 @@
 //! dataknobs-kv in browsers, for JavaScript: the rules of the core over IndexedDB or memory, or a service that runs them.
 //!
-//! * `handle`: what JavaScript calls; `js/` beside this crate makes an interface of it that people use
+//! * `handle`, `many`: what JavaScript calls; `js/` beside this crate makes an interface of it that people use
 //! * `database`: opens IndexedDB and memory; `indexed_db` is the storage (feature `database`)
 //! * `http`: opens a service (feature `http`)
 //! * `convert`: values and options at the border
@@ -21,6 +21,7 @@
 
 mod convert;
 mod handle;
+mod many;
 
 #[cfg(feature = "database")]
 mod clock;
