@@ -158,7 +158,7 @@ export type Action =
       /** The key to set. */
       set: string;
       /** Its value. */
-      value: KvValue;
+      value: KvValue | object;
     } & Omit<SetOptions, 'signal'>)
   | {
       /** The key to delete. */

@@ -36,8 +36,9 @@ cargo xtask COMMAND
   doc                rustdoc, warnings denied
   licences           every dependency's licence against the list of allowed ones
 
-  web [test [NAME]]  the npm package, into web/dist, and the explorer, into web/demo/dist; `test`: their tests, in Node and
-                     in the installed Chromium
+  web [test [NAME]]  the npm package, into web/dist, and the explorer, into web/demo/dist; `test`: their tests, in Node,
+                     Chromium and Firefox
+  web docs           the reference of the package's types, into web/docs
   web screenshots    the explorer's pictures, into docs/images
 
   size               the size of the core component

@@ -52,7 +52,7 @@ export async function rename(store: Store, entry: Held, key: string): Promise<vo
   const { entry: first, hint } = withoutHint(entry);
   const result = await store.transact(
     [{ key: entry.key, ifVersion: entry.version }, { key, ifAbsent: true }],
-    [{ set: key, value: { ...first.value }, ...optionsOf(first) }, { delete: entry.key }],
+    [{ set: key, value: first.value, ...optionsOf(first) }, { delete: entry.key }],
   );
   if (result.committed) {
     const version = result.versions.get(key);
