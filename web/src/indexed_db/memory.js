@@ -1,5 +1,5 @@
-// Entries in memory, of one page alone: what `shim.js` is over IndexedDB, with the same records and the same functions.
-import { fromOrdered, toOrdered } from './shim.js';
+// Entries in memory, of one page alone: what `transaction.js` is over IndexedDB, with the same records and the same functions.
+import { fromOrdered, toOrdered } from './record.js';
 
 /** One namespace: entries by their names in the order of the store, which are sorted when that is asked for. */
 class Space {

@@ -1,7 +1,8 @@
 //! [`Storage`] on IndexedDB.
 //!
 //! * `config.rs`: settings; `failure.rs`: the browser's errors in the core's words
-//! * `format.rs`: entries as records; `shim.js`, `shim.rs`: the requests; `memory.js`: the same without a database
+//! * `format.rs`, `record.js`: entries as records; `database.js`, `transaction.js`: the requests, `memory.js`: the same without
+//!   a database; `browser.js`; `shim.rs`: all of these, as Rust sees them
 //! * `link.rs`: the connection; `queue.rs`: how calls come to share a transaction; `write.rs`: what happens in it
 //! * `scan.rs`: listings; `cleanup.rs`: expired entries, whole namespaces
 //!

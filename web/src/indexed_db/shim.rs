@@ -1,15 +1,18 @@
-//! `shim.js`, as Rust sees it.
+//! The JavaScript files of this folder, as Rust sees them.
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
-#[wasm_bindgen(module = "/src/indexed_db/shim.js")]
+#[wasm_bindgen(module = "/src/indexed_db/database.js")]
 extern "C" {
     #[wasm_bindgen(js_name = openDatabase)]
     pub(super) fn open_database(name: &str, timeout: u32, on_gone: &JsValue) -> Promise;
     #[wasm_bindgen(js_name = closeDatabase)]
     pub(super) fn close_database(database: &JsValue);
+}
 
+#[wasm_bindgen(module = "/src/indexed_db/transaction.js")]
+extern "C" {
     /// Of a database, or of memory.
     #[derive(Clone)]
     pub(super) type Transaction;
@@ -100,31 +103,6 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(super) fn namespaces(this: &Transaction, after: Option<&str>, limit: u32) -> Result<Promise, JsValue>;
 
-    /// What is kept for one entry.
-    #[derive(Clone)]
-    pub(super) type Record;
-    #[wasm_bindgen(method, getter)]
-    pub(super) fn value(this: &Record) -> JsValue;
-
-    #[wasm_bindgen(js_name = makeRecord)]
-    pub(super) fn make_record(
-        value: &JsValue,
-        apart: bool,
-        value_type: &str,
-        version: &str,
-        created_at: f64,
-        updated_at: f64,
-        size: f64,
-        checksum: u32,
-        content_type: Option<&str>,
-        metadata: Option<&str>,
-        expires_at: Option<f64>,
-        sliding_ms: Option<f64>,
-        namespace: &str,
-    ) -> Record;
-    /// Numbers and texts: `format.rs` reads them.
-    pub(super) fn describe(records: &Array) -> Array;
-
     /// A page of keys.
     pub(super) type KeyPage;
     #[wasm_bindgen(method, getter)]
@@ -156,10 +134,6 @@ extern "C" {
     pub(super) fn names(this: &NamePage) -> Array;
     #[wasm_bindgen(method, getter, js_name = more)]
     pub(super) fn more_names(this: &NamePage) -> bool;
-
-    #[wasm_bindgen(js_name = fillRandom)]
-    pub(crate) fn fill_random(bytes: &mut [u8]);
-    pub(crate) fn sleep(milliseconds: f64) -> Promise;
 }
 
 #[wasm_bindgen(module = "/src/indexed_db/memory.js")]
@@ -172,4 +146,39 @@ extern "C" {
     pub(super) fn new_memory() -> Memory;
     #[wasm_bindgen(method, js_name = begin)]
     pub(super) fn begin_in(this: &Memory, writing: bool) -> Transaction;
+}
+
+#[wasm_bindgen(module = "/src/indexed_db/record.js")]
+extern "C" {
+    /// What is kept for one entry.
+    #[derive(Clone)]
+    pub(super) type Record;
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn value(this: &Record) -> JsValue;
+
+    #[wasm_bindgen(js_name = makeRecord)]
+    pub(super) fn make_record(
+        value: &JsValue,
+        apart: bool,
+        value_type: &str,
+        version: &str,
+        created_at: f64,
+        updated_at: f64,
+        size: f64,
+        checksum: u32,
+        content_type: Option<&str>,
+        metadata: Option<&str>,
+        expires_at: Option<f64>,
+        sliding_ms: Option<f64>,
+        namespace: &str,
+    ) -> Record;
+    /// Numbers and texts: `format.rs` reads them.
+    pub(super) fn describe(records: &Array) -> Array;
+}
+
+#[wasm_bindgen(module = "/src/indexed_db/browser.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = fillRandom)]
+    pub(crate) fn fill_random(bytes: &mut [u8]);
+    pub(crate) fn sleep(milliseconds: f64) -> Promise;
 }

@@ -1,40 +1,10 @@
 // What IndexedDB is asked for, in as few crossings between WebAssembly and JavaScript as possible. No rule of the store is
 // here: `write.rs` and `scan.rs` decide, this file asks.
-//
-// Two object stores, both with the key [namespace, key]:
-//   entries  one record for each entry: value, type, version, times ...; its index `expiry` holds those that expire
-//   values   values too large to be read along with their entry's other attributes
-
-const ENTRIES = 'entries';
-const VALUES = 'values';
-const EXPIRY = 'expiry';
-
-/** Of the form above. Others may come; between them there is room for what has to be tried. */
-export const SCHEMA = 10;
+import { ENTRIES, EXPIRY, VALUES, failure } from './database.js';
+import { fromOrdered, isRecord, toOrdered } from './record.js';
 
 /** More expired entries than this, and a listing of keys looks at each entry's own expiry. */
 const MANY = 1000;
-
-// IndexedDB orders text by UTF-16 code units, the store by UTF-8 bytes. They differ where surrogates meet what lies behind
-// them, and nowhere once the two ranges have changed places.
-const ODD = /[\ud800-\uffff]/;
-const ODDS = /[\ud800-\uffff]/g;
-
-export const toOrdered = (text) =>
-  ODD.test(text)
-    ? text.replace(ODDS, (unit) => {
-        const code = unit.charCodeAt(0);
-        return String.fromCharCode(code >= 0xe000 ? code - 0x800 : code + 0x2000);
-      })
-    : text;
-
-export const fromOrdered = (text) =>
-  ODD.test(text)
-    ? text.replace(ODDS, (unit) => {
-        const code = unit.charCodeAt(0);
-        return String.fromCharCode(code >= 0xf800 ? code - 0x2000 : code + 0x800);
-      })
-    : text;
 
 const joined = (names) => names.map(([, name]) => fromOrdered(name)).join('\n');
 
@@ -63,76 +33,6 @@ const result = (request) =>
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-
-const failure = (name, message) => new DOMException(message, name);
-
-/**
- * Opens the database, creating what is missing. `onGone` is called when the connection can no longer be used: the browser
- * closed it, or another tab wants to change or delete the database, which waits until we let go.
- */
-export function openDatabase(name, timeout, onGone) {
-  return new Promise((resolve, reject) => {
-    const factory = globalThis.indexedDB;
-    if (!factory) {
-      reject(failure('NotSupportedError', 'there is no IndexedDB here'));
-      return;
-    }
-    const request = factory.open(name, SCHEMA);
-    let late = false;
-    let blocked = false;
-    const timer = setTimeout(() => {
-      late = true;
-      reject(
-        failure(
-          'TimeoutError',
-          blocked ? 'another tab keeps an older version of it open' : 'the browser did not open it in time',
-        ),
-      );
-    }, timeout);
-    request.onblocked = () => {
-      blocked = true;
-    };
-    request.onupgradeneeded = () => {
-      const database = request.result;
-      if (late) {
-        request.transaction.abort();
-        return;
-      }
-      if (!database.objectStoreNames.contains(ENTRIES)) {
-        const entries = database.createObjectStore(ENTRIES);
-        entries.createIndex(EXPIRY, ['expiresAt', 'namespace']);
-      }
-      if (!database.objectStoreNames.contains(VALUES)) {
-        database.createObjectStore(VALUES);
-      }
-    };
-    request.onerror = (event) => {
-      event.preventDefault?.();
-      clearTimeout(timer);
-      reject(request.error);
-    };
-    request.onsuccess = () => {
-      clearTimeout(timer);
-      const database = request.result;
-      if (late) {
-        database.close();
-        return;
-      }
-      database.onversionchange = () => {
-        database.close();
-        onGone();
-      };
-      database.onclose = () => onGone();
-      resolve(database);
-    };
-  });
-}
-
-export function closeDatabase(database) {
-  database.onversionchange = null;
-  database.onclose = null;
-  database.close();
-}
 
 /** Until when transactions may take. One timer for all of them: one for each would cost a tenth of a read. */
 const deadlines = new Map();
@@ -518,61 +418,3 @@ const dueOf = (index, space, now, limit) =>
       }
     };
   });
-
-/** A record, as it is kept. The index takes those that have `expiresAt` and `namespace`. */
-export function makeRecord(
-  value, apart, type, version, createdAt, updatedAt, size, checksum, contentType, metadata, expiresAt, slidingMs, namespace,
-) {
-  const record = { value, type, version, createdAt, updatedAt, size, checksum };
-  if (apart) record.apart = true;
-  if (contentType !== undefined) record.contentType = contentType;
-  if (metadata !== undefined) record.metadata = metadata;
-  if (slidingMs !== undefined) record.slidingMs = slidingMs;
-  if (expiresAt !== undefined) {
-    record.expiresAt = expiresAt;
-    record.namespace = toOrdered(namespace);
-  }
-  return record;
-}
-
-/** No text of ours holds a line break. */
-const text = (value) => typeof value === 'string' && !value.includes('\n');
-const optional = (value, is) => value === undefined || is(value);
-const number = (value) => typeof value === 'number';
-
-/** Whether it is a record of ours: anybody can write into the database. */
-function isRecord(record) {
-  return (
-    typeof record === 'object' && record !== null && text(record.type) && text(record.version) &&
-    number(record.createdAt) && number(record.updatedAt) && number(record.size) && number(record.checksum) &&
-    optional(record.contentType, text) && optional(record.metadata, text) && optional(record.expiresAt, number) &&
-    optional(record.slidingMs, number)
-  );
-}
-
-/**
- * What records say besides their values, in two crossings for all of them: eight numbers for each, of which the first is 0
- * where there is none, 1 where it is none of ours, and 3 where its value lies apart; and four lines of text for each of ours.
- */
-export function describe(records) {
-  const numbers = new Float64Array(records.length * 8);
-  const texts = [];
-  for (let at = 0; at < records.length; at += 1) {
-    const record = records[at];
-    if (record === undefined) continue;
-    if (!isRecord(record)) {
-      numbers[at * 8] = 1;
-      continue;
-    }
-    const { apart, type, version, contentType, metadata, createdAt, updatedAt, size, checksum, expiresAt, slidingMs } = record;
-    const given = (contentType === undefined ? 0 : 1) + (metadata === undefined ? 0 : 2);
-    const all = [apart === true ? 3 : 2, createdAt, updatedAt, size, checksum, expiresAt ?? NaN, slidingMs ?? NaN, given];
-    numbers.set(all, at * 8);
-    texts.push(type, version, contentType ?? '', metadata ?? '');
-  }
-  return [numbers, texts.join('\n')];
-}
-
-export const fillRandom = (bytes) => globalThis.crypto.getRandomValues(bytes);
-
-export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
