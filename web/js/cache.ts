@@ -1,6 +1,7 @@
 // A cache in memory in front of a backend, as `docs/layers.md` describes it: a file of its own in the package, loaded when a
 // store with a cache is opened.
 import { LRUCache } from 'lru-cache';
+import type { Changes } from './changes.js';
 import type { RawEntry } from './entry.js';
 import { type Backend, Layer } from './layer.js';
 
@@ -23,9 +24,6 @@ const WEIGHT = 64 * 1024;
 /** Neither part can hold a line break. */
 const nameOf = (namespace: string, key: string): string => `${namespace}\n${key}`;
 
-/** What is told of changes: see `changes.ts`. */
-type Watch = (listener: (message: { namespace: string; keys: string; there: string }) => void) => void;
-
 /**
  * `get`, `entry`, `describe` and `getMany` are answered from it, and read through it; everything else goes past it. Whatever is
  * written through it is forgotten before and after, together with the reads under way.
@@ -44,7 +42,7 @@ export class Cached extends Layer {
    * @param size how many entries are kept
    * @param watch tells of what other tabs, or other stores of this one, have written
    */
-  constructor(below: Backend, ttl: number, size: number, watch: Watch) {
+  constructor(below: Backend, ttl: number, size: number, watch: Changes['watch']) {
     super(below);
     this.#ttl = ttl;
     this.#answers = new LRUCache({

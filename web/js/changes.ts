@@ -15,7 +15,8 @@ export interface Change {
   local: boolean;
 }
 
-interface Message {
+/** What is told of a write. */
+export interface Message {
   namespace: string;
   /** Joined by line breaks; empty for the whole namespace. */
   keys: string;

@@ -1,15 +1,13 @@
+import type { Changes } from './changes.js';
 import { type Backend, Layer } from './layer.js';
-
-/** As {@link Changes.announce}. */
-type Announce = (namespace: string, keys: string, there: string) => void;
 
 /**
  * Tells of what was written through it, once that is acknowledged: for a backend that does not tell by itself.
  */
 export class Told extends Layer {
-  readonly #announce: Announce;
+  readonly #announce: Changes['announce'];
 
-  constructor(below: Backend, announce: Announce) {
+  constructor(below: Backend, announce: Changes['announce']) {
     super(below);
     this.#announce = announce;
   }
@@ -18,6 +16,13 @@ export class Told extends Layer {
   async #written(namespace: string, key: string, write: Promise<unknown>): Promise<unknown> {
     const result = await write;
     if (typeof result === 'string') this.#announce(namespace, key, '1');
+    return result;
+  }
+
+  /** Whatever it answers: without an error it has written. */
+  async #always(namespace: string, key: string, write: Promise<unknown>): Promise<unknown> {
+    const result = await write;
+    this.#announce(namespace, key, '1');
     return result;
   }
 
@@ -42,16 +47,12 @@ export class Told extends Layer {
     return this.#written(call[0], call[1], super.setExpiry(...call));
   }
 
-  override async increment(...call: Parameters<Backend['increment']>) {
-    const result: unknown = await super.increment(...call);
-    this.#announce(call[0], call[1], '1');
-    return result;
+  override increment(...call: Parameters<Backend['increment']>) {
+    return this.#always(call[0], call[1], super.increment(...call));
   }
 
-  override async append(...call: Parameters<Backend['append']>) {
-    const result: unknown = await super.append(...call);
-    this.#announce(call[0], call[1], '1');
-    return result;
+  override append(...call: Parameters<Backend['append']>) {
+    return this.#always(call[0], call[1], super.append(...call));
   }
 
   override async delete(...call: Parameters<Backend['delete']>) {
@@ -86,8 +87,7 @@ export class Told extends Layer {
     const result: [number, string | undefined] = await super.deletePattern(...call);
     if (result[0] > 0) {
       // A pattern that is a key has removed just that.
-      if (/[*?[\]{}\\]/.test(pattern)) this.#announce(namespace, pattern, 'p');
-      else this.#announce(namespace, pattern, '0');
+      this.#announce(namespace, pattern, /[*?[\]{}\\]/.test(pattern) ? 'p' : '0');
     }
     return result;
   }

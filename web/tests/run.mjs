@@ -1,5 +1,4 @@
 // All tests of the package: `cargo xtask web test [NAME]` builds what they need and calls this.
-import { join } from 'node:path';
 import * as package_ from '../dist/index.js';
 import { scenarios } from './api/all.js';
 import { conformance } from './conformance.mjs';
@@ -12,15 +11,16 @@ import { several } from './browser/several.mjs';
 import { shipped } from './browser/shipped.mjs';
 import { launch } from './support/browser.mjs';
 import * as firefox from './support/firefox.mjs';
+import { FOLDERS, loaded } from './support/page.mjs';
 import { choose, finish, suite } from './support/report.mjs';
 import { serve } from './support/server.mjs';
 import { service } from './support/service.mjs';
 
-const here = import.meta.dirname;
 choose(process.argv[2]);
 
 /** The API's scenarios in a window or in a worker of a page. */
-function scenariosIn(page, names, place, backend) {
+async function scenariosIn(page, place, backend) {
+  const names = await page.evaluate(() => globalThis.names);
   const run = async (name) => {
     const failed = await page.evaluate((question) => globalThis.runScenario(...question), [place, name, backend]);
     if (failed) throw new Error(failed);
@@ -34,12 +34,9 @@ async function inFirefox(server) {
   }
   const browser = await firefox.launch();
   try {
-    const page = await browser.context.newPage();
-    await page.goto(server.url);
-    await page.waitForFunction(() => globalThis.names !== undefined);
-    const names = await page.evaluate(() => globalThis.names);
+    const page = await loaded(browser.context, server.url);
     for (const place of ['window', 'worker']) {
-      await suite(`api-indexeddb-firefox-${place}`, scenariosIn(page, names, place, 'indexeddb'));
+      await suite(`api-indexeddb-firefox-${place}`, await scenariosIn(page, place, 'indexeddb'));
     }
   } finally {
     await browser.close();
@@ -56,16 +53,15 @@ await suite('cache', cache());
 const policy =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' http://127.0.0.1:*; worker-src 'self'";
 const server = await serve(
-  { '/': join(here, 'pages'), '/pages/': join(here, 'pages'), '/dist/': join(here, '../dist'), '/api/': join(here, 'api'), '/support/': join(here, 'support') },
+  { ...FOLDERS, '/': FOLDERS['/pages/'] },
   { 'content-security-policy': policy },
 );
 const browser = await launch();
 try {
-  const page = await browser.context.newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => globalThis.names !== undefined);
-  const names = await page.evaluate(() => globalThis.names);
-  for (const place of ['window', 'worker']) await suite(`api-indexeddb-${place}`, scenariosIn(page, names, place));
+  const page = await loaded(browser.context, server.url);
+  for (const place of ['window', 'worker']) {
+    await suite(`api-indexeddb-${place}`, await scenariosIn(page, place, 'indexeddb'));
+  }
   const services = new Map();
   await page.exposeFunction('startService', async () => {
     const started = await service({ origin: server.url });
@@ -75,7 +71,7 @@ try {
   });
   await page.exposeFunction('moveClock', (id, seconds) => services.get(id).ahead(seconds));
   await page.exposeFunction('stopService', (id) => services.get(id).stop());
-  await suite('api-http-window', scenariosIn(page, names, 'window', 'http'));
+  await suite('api-http-window', await scenariosIn(page, 'window', 'http'));
   await page.close();
   await suite('http', http({ browser, url: server.url }));
   await suite('browser', several({ browser, url: server.url }));

@@ -1,6 +1,7 @@
 // A service that goes away and comes back, refuses, or does not answer: in Node and in a page.
 import assert from 'node:assert/strict';
 import * as package_ from '../../dist/index.js';
+import { loaded } from '../support/page.mjs';
 import { proxy } from '../support/proxy.mjs';
 import { service } from '../support/service.mjs';
 
@@ -13,10 +14,8 @@ export function http({ browser, url: origin }) {
       await world.store?.close();
     },
     async window(run) {
-      const page = await browser.context.newPage();
+      const page = await loaded(browser.context, origin);
       try {
-        await page.goto(origin);
-        await page.waitForFunction(() => globalThis.KVStore !== undefined);
         await run((step, argument) => page.evaluate(`(${step})(globalThis, ${JSON.stringify(argument)})`));
       } finally {
         await page.close();

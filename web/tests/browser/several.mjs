@@ -4,20 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launch } from '../support/browser.mjs';
+import { loaded } from '../support/page.mjs';
 
 const TABS = 4;
 
 export function several({ browser, url }) {
   /** Pages with the package in them; they are closed when `run` is done. */
   async function tabs(count, run, context = browser.context) {
-    const pages = await Promise.all(
-      Array.from({ length: count }, async () => {
-        const page = await context.newPage();
-        await page.goto(url);
-        await page.waitForFunction(() => globalThis.KVStore !== undefined);
-        return page;
-      }),
-    );
+    const pages = await Promise.all(Array.from({ length: count }, () => loaded(context, url)));
     try {
       return await run(pages);
     } finally {

@@ -1,9 +1,8 @@
 // The explorer in a page, as people use it; and the store behind it, looked at past the page.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { FOLDERS } from '../support/page.mjs';
 import { serve } from '../support/server.mjs';
-
-const web = join(import.meta.dirname, '../..');
 
 /** What the service sends with the page, word for word. */
 export const POLICY =
@@ -13,7 +12,7 @@ export const POLICY =
 /** The explorer's files, and the package for looking at the store. */
 export const serveExplorer = () =>
   serve(
-    { '/': join(web, 'demo/dist'), '/pages/': join(web, 'tests/pages'), '/dist/': join(web, 'dist'), '/api/': join(web, 'tests/api'), '/support/': join(web, 'tests/support') },
+    { ...FOLDERS, '/': join(import.meta.dirname, '../../demo/dist') },
     { 'content-security-policy': POLICY },
   );
 
