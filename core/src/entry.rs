@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Result, Timestamp, Value, ValueType};
+use crate::{Error, Result, Timestamp, Value, ValueType, key};
 
 /// Names one state of one key. Opaque: only equality means anything. It never comes again for the same key.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ impl Version {
 
     /// The version that 128 random bits stand for: 32 hexadecimal digits.
     pub fn from_random(bits: u128) -> Self {
-        Version(format!("{bits:032x}"))
+        Version(key::hexadecimal(&bits.to_be_bytes()))
     }
 
     /// As text.

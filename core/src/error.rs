@@ -64,6 +64,11 @@ impl Error {
         }
     }
 
+    /// `invalid-argument`, its message put together of these: formatting is large in WebAssembly.
+    pub(crate) fn invalid(message: &[&str]) -> Self {
+        Error::InvalidArgument(message.concat())
+    }
+
     /// More of `what` than the `limit`.
     pub fn too_large(what: impl Into<String>, limit: u64, actual: u64) -> Self {
         Error::TooLarge(Box::new(LimitExceeded { what: what.into(), limit, actual }))
@@ -81,8 +86,10 @@ impl Error {
             | Error::OutcomeUnknown(m)
             | Error::Corrupt(m)
             | Error::Internal(m) => m.clone(),
-            Error::TooLarge(l) => format!("{}: {} is over the limit of {}", l.what, l.actual, l.limit),
-            Error::RateLimited(Some(ms)) => format!("try again in {ms} ms"),
+            Error::TooLarge(l) => {
+                [&l.what, ": ", &l.actual.to_string(), " is over the limit of ", &l.limit.to_string()].concat()
+            }
+            Error::RateLimited(Some(ms)) => ["try again in ", &ms.to_string(), " ms"].concat(),
             Error::RateLimited(None) => "try again later".into(),
         }
     }
@@ -90,7 +97,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code(), self.message())
+        [self.code(), ": ", &self.message()].iter().try_for_each(|part| f.write_str(part))
     }
 }
 

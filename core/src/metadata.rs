@@ -11,7 +11,6 @@ use std::borrow::Cow;
 use crate::{
     Error, MAX_TIMESTAMP, Result,
     json::{self, Event, Field, JsonError, Reader, Tree},
-    order,
 };
 
 /// The most bytes of a content type.
@@ -27,14 +26,31 @@ pub fn canonical(text: &str) -> Result<Option<String>> {
 /// from the storage: `corrupt` where it is no metadata.
 pub fn merge(base: Option<&str>, patch: &str) -> Result<Option<String>> {
     let patch = fields_of(patch)?;
-    let mut fields = match base {
+    let fields = match base {
         None => Vec::new(),
-        Some(base) => fields_of(base).map_err(|error| Error::Corrupt(format!("stored {}", error.message())))?,
+        Some(base) => fields_of(base).map_err(|error| Error::Corrupt(["stored ", &error.message()].concat()))?,
     };
-    fields.retain(|field| patch.binary_search_by(|new| new.name.cmp(&field.name)).is_err());
-    fields.extend(patch.into_iter().filter(|field| field.value != Tree::Null));
-    order::sort(&mut fields, |a, b| a.name < b.name);
-    Ok(write_object(&fields))
+    // Both are sorted by name.
+    let mut merged = Vec::new();
+    let mut fields = fields.into_iter();
+    let mut next = fields.next();
+    for change in patch {
+        while let Some(field) = next.take_if(|field| field.name < change.name) {
+            merged.push(field);
+            next = fields.next();
+        }
+        if next.as_ref().is_some_and(|field| field.name == change.name) {
+            next = fields.next();
+        }
+        if !matches!(change.value, Tree::Null) {
+            merged.push(change);
+        }
+    }
+    while let Some(field) = next {
+        merged.push(field);
+        next = fields.next();
+    }
+    Ok(write_object(&merged))
 }
 
 /// Whether `metadata` holds every field of `wanted`, equal as JSON. False where `wanted` is no legal metadata. Who asks
@@ -55,10 +71,10 @@ pub fn hints(metadata: &str) -> Result<(Option<u64>, Option<String>)> {
     while let Event::Name(name) = reader.read().map_err(not_json)? {
         let value = reader.skip().map_err(not_json)?;
         match &*json::decode(name) {
-            b"ttl" if value.starts_with(|c: char| c == '-' || c.is_ascii_digit()) => ttl = Some(milliseconds(value)?),
+            b"ttl" if json::is_number_start(value) => ttl = Some(milliseconds(value)?),
             b"content_type" if value.starts_with('"') => {
                 let text = json::parse_string(value).ok_or_else(|| invalid(LONE_SURROGATE))?;
-                validate_content_type(&text).map_err(|error| invalid(error.message()))?;
+                validate_content_type(&text).map_err(|error| invalid(&error.message()))?;
                 content_type = Some(text);
             }
             _ => {}
@@ -91,12 +107,13 @@ pub struct Filter {
 impl Filter {
     /// From a JSON object, by the rules of [`canonical`].
     pub fn parse(wanted: &str) -> Result<Self> {
-        let fields = fields_of(wanted)?.into_iter().map(|field| {
+        let mut fields = Vec::new();
+        for field in fields_of(wanted)? {
             let mut text = String::new();
             write(&mut text, &field.value);
-            (field.name.into_owned(), text)
-        });
-        Ok(Filter { fields: fields.collect() })
+            fields.push((field.name.into_owned(), text));
+        }
+        Ok(Filter { fields })
     }
 
     /// Whether nothing is wanted: all metadata matches, and none does.
@@ -132,16 +149,16 @@ impl Filter {
 
 const LONE_SURROGATE: &str = "a lone surrogate";
 
-fn invalid(rule: impl std::fmt::Display) -> Error {
-    Error::InvalidArgument(format!("metadata: {rule}"))
+fn invalid(rule: &str) -> Error {
+    Error::invalid(&["metadata: ", rule])
 }
 
 fn not_json(error: JsonError) -> Error {
-    invalid(error)
+    invalid(&error.message())
 }
 
 fn broken(at: usize, rule: &str) -> Error {
-    invalid(format_args!("byte {at}: {rule}"))
+    Error::invalid(&["metadata: byte ", &at.to_string(), ": ", rule])
 }
 
 /// The checked fields of a JSON object, sorted by name.
@@ -201,11 +218,16 @@ fn write_fields(out: &mut String, fields: &[Field<'_>]) {
         if index > 0 {
             out.push(',');
         }
-        json::quote_into(out, &String::from_utf8_lossy(&field.name));
+        write_string(out, &field.name);
         out.push(':');
         write(out, &field.value);
     }
     out.push('}');
+}
+
+/// Checked: it is UTF-8.
+fn write_string(out: &mut String, text: &[u8]) {
+    json::quote_into(out, std::str::from_utf8(text).unwrap_or_default());
 }
 
 /// The tree is checked: its strings are UTF-8 and its numbers legal.
@@ -215,7 +237,7 @@ fn write(out: &mut String, tree: &Tree<'_>) {
         Tree::Boolean(true) => out.push_str("true"),
         Tree::Boolean(false) => out.push_str("false"),
         Tree::Number(literal) => out.push_str(&canonical_number(literal).unwrap_or(Cow::Borrowed(literal))),
-        Tree::String(text) => json::quote_into(out, &String::from_utf8_lossy(text)),
+        Tree::String(text) => write_string(out, text),
         Tree::Array(elements) => {
             out.push('[');
             for (index, element) in elements.iter().enumerate() {
@@ -260,22 +282,26 @@ fn milliseconds(seconds: &str) -> Result<u64> {
     if number <= 0.0 {
         return Err(invalid("`ttl` is a number of seconds above 0"));
     }
-    let (digits, point) = if number.is_finite() { json::float_digits(number) } else { (String::new(), i32::MAX) };
+    let beyond = || invalid("`ttl` reaches beyond the year 9999");
+    if !number.is_finite() {
+        return Err(beyond());
+    }
+    let (mut digits, point) = json::float_digits(number);
     // How many digits of the milliseconds stand before the point.
-    let whole = match usize::try_from(point.saturating_add(3)) {
-        Err(_) => Some(1),
-        Ok(before) if before > 15 => None,
-        Ok(before) => match digits.split_at_checked(before) {
-            Some((whole, fraction)) => {
-                let up = u64::from(!fraction.is_empty());
-                whole.parse::<u64>().ok().or(whole.is_empty().then_some(0)).map(|whole| whole.saturating_add(up))
-            }
-            None => format!("{digits:0<before$}").parse().ok(),
-        },
-    };
-    whole
-        .filter(|&milliseconds| milliseconds <= MAX_TIMESTAMP)
-        .ok_or_else(|| invalid("`ttl` reaches beyond the year 9999"))
+    let whole = usize::try_from(point.saturating_add(3)).unwrap_or(0);
+    if whole > 15 {
+        return Err(beyond());
+    }
+    let fraction = digits.len() > whole;
+    digits.truncate(whole);
+    let missing = whole.saturating_sub(digits.len());
+    json::push_zeros(&mut digits, missing);
+    // Nothing stands before the point: that is 0.
+    let milliseconds = json::parse_natural(&digits).unwrap_or(0).saturating_add(u64::from(fraction));
+    if milliseconds > MAX_TIMESTAMP {
+        return Err(beyond());
+    }
+    Ok(milliseconds)
 }
 
 #[cfg(test)]

@@ -52,6 +52,20 @@ impl ValueType {
         })
     }
 
+    /// The form that [`ValueType::parse`] reads, in two parts.
+    pub(crate) fn name(&self) -> [&str; 2] {
+        match self {
+            ValueType::Text => ["text", ""],
+            ValueType::Bytes => ["bytes", ""],
+            ValueType::Integer => ["integer", ""],
+            ValueType::Number => ["number", ""],
+            ValueType::Boolean => ["boolean", ""],
+            ValueType::Null => ["null", ""],
+            ValueType::Json => ["json", ""],
+            ValueType::Custom(name) => ["custom:", name],
+        }
+    }
+
     /// A custom type's name is 1 to 64 printable ASCII characters.
     pub fn validate(&self) -> Result<()> {
         match self {
@@ -70,16 +84,7 @@ impl ValueType {
 /// The form that [`ValueType::parse`] reads.
 impl fmt::Display for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ValueType::Text => "text",
-            ValueType::Bytes => "bytes",
-            ValueType::Integer => "integer",
-            ValueType::Number => "number",
-            ValueType::Boolean => "boolean",
-            ValueType::Null => "null",
-            ValueType::Json => "json",
-            ValueType::Custom(name) => return write!(f, "custom:{name}"),
-        })
+        self.name().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
@@ -140,30 +145,34 @@ impl Value {
 
     /// Reads stored bytes. `corrupt` where they are not of the type; JSON is not looked into.
     pub fn decode(value_type: ValueType, bytes: Vec<u8>) -> Result<Self> {
-        let corrupt = |what: &str| Error::Corrupt(format!("the stored value is no {what}"));
-        let text = |bytes, what: &str| String::from_utf8(bytes).map_err(|_| corrupt(what));
+        Self::read(value_type, bytes).map_err(|what| Error::Corrupt(["the stored value is no ", what].concat()))
+    }
+
+    /// Reads bytes, or says what they are not.
+    fn read(value_type: ValueType, bytes: Vec<u8>) -> Result<Self, &'static str> {
+        let text = |bytes, what| String::from_utf8(bytes).map_err(|_| what);
         Ok(match value_type {
             ValueType::Text => Value::Text(text(bytes, "UTF-8 text")?),
             ValueType::Bytes => Value::Bytes(bytes),
-            ValueType::Integer => Value::Integer(text(bytes, "integer")?.parse().map_err(|_| corrupt("integer"))?),
+            ValueType::Integer => Value::Integer(json::parse_integer(&text(bytes, "integer")?).ok_or("integer")?),
             ValueType::Number => {
                 let text = text(bytes, "number")?;
                 if !json::is_number(&text) {
-                    return Err(corrupt("number"));
+                    return Err("number");
                 }
                 let number = json::parse_float(&text);
                 if !number.is_finite() {
-                    return Err(corrupt("finite number"));
+                    return Err("finite number");
                 }
                 Value::Number(number)
             }
             ValueType::Boolean => match bytes.as_slice() {
                 b"true" => Value::Boolean(true),
                 b"false" => Value::Boolean(false),
-                _ => return Err(corrupt("boolean")),
+                _ => return Err("boolean"),
             },
             ValueType::Null if bytes.is_empty() => Value::Null,
-            ValueType::Null => return Err(corrupt("null")),
+            ValueType::Null => return Err("null"),
             ValueType::Json => Value::Json(text(bytes, "JSON")?),
             ValueType::Custom(type_name) => Value::Custom { type_name, bytes },
         })
@@ -175,8 +184,7 @@ impl Value {
         value_type.validate()?;
         let scalar = matches!(value_type, ValueType::Integer | ValueType::Number);
         let original = if scalar { bytes.clone() } else { Vec::new() };
-        let value = Value::decode(value_type, bytes)
-            .map_err(|error| Error::InvalidArgument(error.message().replace("stored value", "value")))?;
+        let value = Self::read(value_type, bytes).map_err(|what| Error::invalid(&["the value is no ", what]))?;
         value.validate()?;
         if scalar && value.clone().encode().1 != original {
             return Err(Error::InvalidArgument("integers and numbers are given in their shortest decimal form".into()));
@@ -188,7 +196,7 @@ impl Value {
     pub fn validate(&self) -> Result<()> {
         match self {
             Value::Number(number) if !number.is_finite() => Err(Error::InvalidArgument("a number is finite".into())),
-            Value::Json(text) => json::validate(text).map_err(|e| Error::InvalidArgument(format!("value: {e}"))),
+            Value::Json(text) => validate_json(text),
             Value::Custom { .. } => self.value_type().validate(),
             _ => Ok(()),
         }
@@ -197,8 +205,8 @@ impl Value {
     /// The value that a JSON text stands for: a string is a text, an integer of 64 bits an integer, any other number a
     /// number if a 64-bit float can hold its size, `true`, `false`, `null` themselves; all else stays JSON, to the byte.
     pub fn from_json(text: &str) -> Result<Self> {
-        json::validate(text).map_err(|e| Error::InvalidArgument(format!("value: {e}")))?;
-        let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+        validate_json(text)?;
+        let trimmed = text.trim_ascii();
         Ok(match trimmed.as_bytes().first() {
             Some(b'"') => match json::parse_string(trimmed) {
                 Some(text) => Value::Text(text),
@@ -209,10 +217,10 @@ impl Value {
             Some(b'f') => Value::Boolean(false),
             Some(b'n') => Value::Null,
             Some(b'{' | b'[') => Value::Json(text.to_owned()),
-            _ if !trimmed.contains(['.', 'e', 'E']) => match trimmed.parse() {
-                Ok(integer) if trimmed != "-0" => Value::Integer(integer),
-                Ok(_) => Value::Number(-0.0),
-                Err(_) => Value::Json(trimmed.to_owned()),
+            _ if trimmed.bytes().all(|b| b == b'-' || b.is_ascii_digit()) => match json::parse_integer(trimmed) {
+                Some(integer) if trimmed != "-0" => Value::Integer(integer),
+                Some(_) => Value::Number(-0.0),
+                None => Value::Json(trimmed.to_owned()),
             },
             _ => match json::parse_float(trimmed) {
                 number if number.is_finite() => Value::Number(number),
@@ -227,7 +235,7 @@ impl Value {
             Value::Text(text) => json::quote(text),
             Value::Integer(integer) => integer.to_string(),
             Value::Number(number) => json::format_number(*number),
-            Value::Boolean(boolean) => boolean.to_string(),
+            Value::Boolean(boolean) => if *boolean { "true" } else { "false" }.into(),
             Value::Null => "null".into(),
             Value::Json(text) => text.clone(),
             Value::Bytes(_) | Value::Custom { .. } => return None,
@@ -241,6 +249,10 @@ impl Value {
             _ => self == other,
         }
     }
+}
+
+fn validate_json(text: &str) -> Result<()> {
+    json::validate(text).map_err(|error| Error::invalid(&["value: ", &error.message()]))
 }
 
 /// Values stay out of logs: only type and length are shown.

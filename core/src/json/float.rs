@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use super::number::Decimal;
+
 /// A whole number, least significant word first; the last word is not 0.
 #[derive(Clone)]
 struct Big(Vec<u32>);
@@ -21,10 +23,6 @@ impl Big {
         while self.0.last() == Some(&0) {
             self.0.pop();
         }
-    }
-
-    fn is_zero(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// How many bits it has.
@@ -47,21 +45,14 @@ impl Big {
         }
     }
 
-    /// Times ten to this power.
-    fn times_ten_to(&mut self, power: u32) {
-        for _ in 0..power / 9 {
-            self.multiply(1_000_000_000, 0);
+    /// Times `base` to this power.
+    fn multiply_by_power(&mut self, base: u32, power: u32) {
+        // 10^8 fits into a word.
+        for _ in 0..power / 8 {
+            self.multiply(base.wrapping_pow(8), 0);
         }
-        for _ in 0..power % 9 {
-            self.multiply(10, 0);
-        }
-    }
-
-    /// Times two to this power.
-    fn times_two_to(&mut self, power: u32) {
-        if !self.is_zero() {
-            self.multiply(1_u32.wrapping_shl(power), 0);
-            self.0.splice(..0, (0..power / 32).map(|_| 0));
+        for _ in 0..power % 8 {
+            self.multiply(base, 0);
         }
     }
 
@@ -94,7 +85,12 @@ impl Big {
     }
 
     fn compare(&self, other: &Big) -> Ordering {
-        self.0.len().cmp(&other.0.len()).then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
+        let mut order = self.0.len().cmp(&other.0.len());
+        // From the most significant word on.
+        for (a, b) in self.0.iter().rev().zip(other.0.iter().rev()) {
+            order = order.then(a.cmp(b));
+        }
+        order
     }
 }
 
@@ -107,39 +103,28 @@ fn exact_power(power: u64) -> f64 {
 
 /// The float nearest to a JSON number, of two equally near the even one; infinite where it is too large.
 pub(crate) fn parse(literal: &str) -> f64 {
-    let (mantissa, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, "0"));
-    let (negative, mantissa) = match mantissa.strip_prefix('-') {
-        Some(mantissa) => (true, mantissa),
-        None => (false, mantissa),
-    };
-    // An exponent of more digits than an integer has says the same as the largest.
-    let exponent = exponent
-        .parse::<i32>()
-        .map_or(if exponent.starts_with('-') { i64::from(i32::MIN) } else { i64::from(i32::MAX) }, i64::from);
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = whole.bytes().chain(fraction.bytes()).map(|digit| u32::from(digit.wrapping_sub(b'0')));
-    let value = nearest(digits, exponent.saturating_sub(fraction.len() as i64));
-    if negative { -value } else { value }
+    let decimal = Decimal::new(literal);
+    let value = nearest(&decimal.digits, decimal.point());
+    if decimal.negative { -value } else { value }
 }
 
-/// The digits times ten to this power.
-fn nearest(digits: impl Iterator<Item = u32>, mut power: i64) -> f64 {
-    // The exact middle between two floats has at most 767 digits: of more it only counts whether any is not 0.
-    const KEPT: usize = 800;
-    let mut number = Big(Vec::new());
-    let mut count: usize = 0;
-    let mut rest = false;
-    for digit in digits.skip_while(|digit| *digit == 0) {
-        if count < KEPT {
-            number.multiply(10, digit);
-            count = count.saturating_add(1);
-        } else {
-            rest |= digit != 0;
-            power = power.saturating_add(1);
-        }
+/// The digits, of which so many stand before the point.
+fn nearest(digits: &[u8], point: i64) -> f64 {
+    // Of 0.digits: beyond these it is infinite or zero.
+    match point {
+        _ if digits.is_empty() => return 0.0,
+        310.. => return f64::INFINITY,
+        i64::MIN..=-330 => return 0.0,
+        _ => {}
     }
-    if number.is_zero() {
-        return 0.0;
+    // The exact middle between two floats has at most 767 digits: more say no more than one that is not 0.
+    const KEPT: usize = 800;
+    let kept = digits.get(..KEPT).unwrap_or(digits);
+    let mut number = Big(Vec::new());
+    let mut power = point;
+    for digit in kept.iter().chain((kept.len() < digits.len()).then_some(&b'1')) {
+        number.multiply(10, u32::from(digit.wrapping_sub(b'0')));
+        power = power.saturating_sub(1);
     }
     if let ([low], high) | ([low, high], _) = (number.0.as_slice(), &0) {
         let short = u64::from(*high) << 32 | u64::from(*low);
@@ -149,19 +134,9 @@ fn nearest(digits: impl Iterator<Item = u32>, mut power: i64) -> f64 {
             return if power < 0 { short / ten } else { short * ten };
         }
     }
-    if rest {
-        number.multiply(10, 1);
-        power = power.saturating_sub(1);
-    }
-    // Of 0.digits: beyond these it is infinite or zero.
-    match (count as i64).saturating_add(power) {
-        310.. => return f64::INFINITY,
-        i64::MIN..=-330 => return 0.0,
-        _ => {}
-    }
     let mut divisor = Big::new(1);
     let ten = if power < 0 { &mut divisor } else { &mut number };
-    ten.times_ten_to(u32::try_from(power.unsigned_abs()).unwrap_or(0));
+    ten.multiply_by_power(10, u32::try_from(power.unsigned_abs()).unwrap_or(0));
     divide(number, divisor)
 }
 
@@ -170,9 +145,9 @@ fn divide(mut number: Big, mut divisor: Big) -> f64 {
     // Brought to the same length, and then to 1 <= number / divisor < 2.
     let mut exponent = number.bits().saturating_sub(divisor.bits());
     let shorter = if exponent < 0 { &mut number } else { &mut divisor };
-    shorter.times_two_to(u32::try_from(exponent.unsigned_abs()).unwrap_or(0));
+    shorter.multiply_by_power(2, u32::try_from(exponent.unsigned_abs()).unwrap_or(0));
     if number.compare(&divisor).is_lt() {
-        number.times_two_to(1);
+        number.multiply(2, 0);
         exponent = exponent.saturating_sub(1);
     }
     // Bits behind the first, of which small numbers keep fewer.
@@ -185,7 +160,7 @@ fn divide(mut number: Big, mut divisor: Big) -> f64 {
             number.minus(&divisor);
             bits |= 1;
         }
-        number.times_two_to(1);
+        number.multiply(2, 0);
     }
     // What is left is `number / 2` of `divisor`: rounded to the nearest, or else to even.
     let up = match number.compare(&divisor) {
@@ -219,19 +194,19 @@ pub(crate) fn digits(float: f64) -> (String, i32) {
     let mut number = Big::new(mantissa);
     let (mut divisor, mut below) = (Big::new(1), Big::new(1));
     if exponent > 0 {
-        number.times_two_to(exponent.unsigned_abs());
-        below.times_two_to(exponent.unsigned_abs());
+        number.multiply_by_power(2, exponent.unsigned_abs());
+        below.multiply_by_power(2, exponent.unsigned_abs());
     } else {
-        divisor.times_two_to(exponent.unsigned_abs());
+        divisor.multiply_by_power(2, exponent.unsigned_abs());
     }
     let mut above = below.clone();
     // Halves, so all is doubled; below a power of two floats lie twice as dense.
     let dense = fraction == 0 && biased > 1;
     for big in [&mut number, &mut divisor] {
-        big.times_two_to(if dense { 2 } else { 1 });
+        big.multiply(if dense { 4 } else { 2 }, 0);
     }
     if dense {
-        above.times_two_to(1);
+        above.multiply(2, 0);
     }
     let even = mantissa & 1 == 0;
     // The power of ten of the first digit, or one less: 1233 / 4096 is a little less than the logarithm of 2.
@@ -239,10 +214,10 @@ pub(crate) fn digits(float: f64) -> (String, i32) {
     let mut point = highest.wrapping_mul(1233) >> 12;
     let tens = point.unsigned_abs();
     if point > 0 {
-        divisor.times_ten_to(tens);
+        divisor.multiply_by_power(10, tens);
     } else {
         for big in [&mut number, &mut below, &mut above] {
-            big.times_ten_to(tens);
+            big.multiply_by_power(10, tens);
         }
     }
     let mut text = String::new();
@@ -269,7 +244,7 @@ pub(crate) fn digits(float: f64) -> (String, i32) {
         let high = reaches(&number, &above, &divisor);
         if low || high {
             // Of two digits that both read back, the nearer.
-            number.times_two_to(1);
+            number.multiply(2, 0);
             let up = high && (!low || !number.compare(&divisor).is_lt());
             // A digit of ten would have ended the text one place before.
             text.push(char::from(digit.wrapping_add(u8::from(up))));

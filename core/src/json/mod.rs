@@ -15,7 +15,7 @@ use std::fmt;
 pub use equal::equal;
 pub(crate) use float::{digits as float_digits, parse as parse_float};
 pub use number::format_number;
-pub(crate) use number::{is_whole, numbers_equal};
+pub(crate) use number::{is_whole, numbers_equal, parse_integer, parse_natural, push_zeros};
 pub(crate) use read::{Event, Reader};
 pub(crate) use text::{decode, quote_into};
 pub use text::{parse_string, quote};
@@ -33,9 +33,16 @@ pub struct JsonError {
     pub rule: &'static str,
 }
 
+impl JsonError {
+    /// Both as text.
+    pub fn message(&self) -> String {
+        ["not JSON at byte ", &self.at.to_string(), ": ", self.rule].concat()
+    }
+}
+
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not JSON at byte {}: {}", self.at, self.rule)
+        f.write_str(&self.message())
     }
 }
 
@@ -53,7 +60,12 @@ pub fn validate_element(text: &str) -> Result<(), JsonError> {
 
 /// Whether the text is one JSON number and nothing else.
 pub(crate) fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !text.ends_with(SPACE) && validate(text).is_ok()
+    is_number_start(text) && text.trim_ascii_end().len() == text.len() && validate(text).is_ok()
+}
+
+/// Whether a JSON value that starts so is a number.
+pub(crate) fn is_number_start(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9'))
 }
 
 fn read_to_end(mut reader: Reader<'_>) -> Result<(), JsonError> {
@@ -61,21 +73,19 @@ fn read_to_end(mut reader: Reader<'_>) -> Result<(), JsonError> {
     Ok(())
 }
 
-/// The white space that JSON allows between tokens.
-pub(crate) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
 /// A valid JSON array with one more element at its end; none where the text is no array. What was there stays to the
 /// byte. The element is to pass [`validate_element`].
 pub fn append_element(array: &str, element: &str) -> Option<String> {
-    let body = array.trim_end_matches(SPACE).strip_suffix(']')?.trim_end_matches(SPACE);
-    let empty = body.trim_start_matches(SPACE).strip_prefix('[')?.is_empty();
+    // Of ASCII's white space JSON allows all but one outside of strings, and that one is in no valid text.
+    let body = array.trim_ascii_end().strip_suffix(']')?.trim_ascii_end();
+    let empty = body.trim_ascii_start().strip_prefix('[')?.is_empty();
     let tail = array.get(body.len()..)?;
     let mut appended = String::with_capacity(array.len().saturating_add(element.len()).saturating_add(1));
     appended.push_str(body);
     if !empty {
         appended.push(',');
     }
-    appended.push_str(element.trim_matches(SPACE));
+    appended.push_str(element.trim_ascii());
     appended.push_str(tail);
     Some(appended)
 }

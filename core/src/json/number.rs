@@ -1,7 +1,5 @@
 //! Numbers: exact decimals, and 64-bit floats as text.
 
-use std::cmp::Ordering;
-
 use super::float;
 
 /// The shortest decimal that reads back the same, in ECMAScript's layout (`1.5`, `100`, `1e+21`, `1e-7`); `-0` for
@@ -21,7 +19,7 @@ pub fn format_number(number: f64) -> String {
     match point {
         -5..=0 => {
             out.push_str("0.");
-            out.extend((point..0).map(|_| '0'));
+            push_zeros(&mut out, point.unsigned_abs() as usize);
             out.push_str(&digits);
         }
         1..=21 => match digits.split_at_checked(before) {
@@ -29,7 +27,7 @@ pub fn format_number(number: f64) -> String {
             Some((whole, fraction)) => out.extend([whole, ".", fraction]),
             None => {
                 out.push_str(&digits);
-                out.extend((digits.len()..before).map(|_| '0'));
+                push_zeros(&mut out, before.saturating_sub(digits.len()));
             }
         },
         _ => {
@@ -39,50 +37,88 @@ pub fn format_number(number: f64) -> String {
                 out.extend([".", rest]);
             }
             out.push_str(if point > 0 { "e+" } else { "e-" });
-            out.push_str(&point.saturating_sub(1).unsigned_abs().to_string());
+            out.push_str(&(point.saturating_sub(1).unsigned_abs() as usize).to_string());
         }
     }
     out
 }
 
+pub(crate) fn push_zeros(out: &mut String, count: usize) {
+    for _ in 0..count {
+        out.push('0');
+    }
+}
+
+/// An integer of 64 bits in decimal digits, with a minus where it is below 0.
+pub(crate) fn parse_integer(text: &str) -> Option<i64> {
+    match text.strip_prefix('-') {
+        Some(digits) => 0_i64.checked_sub_unsigned(parse_natural(digits)?),
+        None => i64::try_from(parse_natural(text)?).ok(),
+    }
+}
+
+/// A natural number of 64 bits in decimal digits.
+pub(crate) fn parse_natural(digits: &str) -> Option<u64> {
+    let mut number = (!digits.is_empty()).then_some(0_u64)?;
+    for digit in digits.bytes() {
+        let digit = char::from(digit).to_digit(10)?;
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some(number)
+}
+
 /// A JSON number taken apart: `0.digits` times ten to the power of `exponent + shift`.
-struct Decimal<'a> {
-    negative: bool,
-    /// No zero at either end; may hold the point.
-    digits: &'a str,
+pub(super) struct Decimal<'a> {
+    pub(super) negative: bool,
+    /// ASCII, without a zero at either end.
+    pub(super) digits: Vec<u8>,
     /// As written, without its sign and leading zeros.
-    exponent: &'a str,
+    exponent: &'a [u8],
     exponent_negative: bool,
     shift: i64,
 }
 
 impl<'a> Decimal<'a> {
-    fn new(literal: &'a str) -> Self {
-        let (mantissa, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, ""));
-        let negative = mantissa.starts_with('-');
-        let mantissa = mantissa.trim_start_matches('-');
-        let whole = mantissa.split('.').next().unwrap_or_default().len();
-        let from_first = mantissa.trim_start_matches(['0', '.']);
-        let leading = mantissa.len().saturating_sub(from_first.len());
-        // Zeros after the point: the point itself is among what was trimmed.
-        let leading = if leading > whole { leading.saturating_sub(1) } else { leading };
-        let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-        Decimal {
-            negative,
-            digits: from_first.trim_end_matches(['0', '.']),
-            exponent: exponent.trim_start_matches(['+', '-']).trim_start_matches('0'),
-            exponent_negative: exponent.starts_with('-'),
-            shift: length(whole).saturating_sub(length(leading)),
+    pub(super) fn new(literal: &'a str) -> Self {
+        let mut decimal =
+            Decimal { negative: false, digits: Vec::new(), exponent: &[], exponent_negative: false, shift: 0 };
+        let mut rest = literal.as_bytes();
+        let mut fraction = false;
+        while let [byte, after @ ..] = rest {
+            rest = after;
+            match byte {
+                b'-' => decimal.negative = true,
+                b'.' => fraction = true,
+                b'e' | b'E' => break,
+                digit => {
+                    // A digit before the point makes all a power larger, a zero with nothing before it a power smaller.
+                    let leading = decimal.digits.is_empty() && *digit == b'0';
+                    let power = i64::from(!fraction).saturating_sub(i64::from(leading));
+                    decimal.shift = decimal.shift.saturating_add(power);
+                    if !leading {
+                        decimal.digits.push(*digit);
+                    }
+                }
+            }
         }
+        while decimal.digits.last() == Some(&b'0') {
+            decimal.digits.pop();
+        }
+        decimal.exponent_negative = rest.first() == Some(&b'-');
+        while let [b'+' | b'-' | b'0', after @ ..] = rest {
+            rest = after;
+        }
+        decimal.exponent = rest;
+        decimal
     }
 
     fn is_zero(&self) -> bool {
         self.digits.is_empty()
     }
 
-    /// How many digits there are.
-    fn count(&self) -> i64 {
-        i64::try_from(self.digits.bytes().filter(u8::is_ascii_digit).count()).unwrap_or(i64::MAX)
+    /// How many of the digits stand before the point: negative for zeros behind it, and far beyond what matters saturated.
+    pub(super) fn point(&self) -> i64 {
+        self.exponent_difference(&Decimal::new("0")).saturating_add(self.shift)
     }
 
     /// The digit of the exponent at this place from the left, as if it had `length` digits; with its sign.
@@ -90,7 +126,7 @@ impl<'a> Decimal<'a> {
         let Some(place) = self.exponent.len().checked_add(place).and_then(|sum| sum.checked_sub(length)) else {
             return 0;
         };
-        let digit = self.exponent.as_bytes().get(place).map_or(0, |digit| i64::from(digit.wrapping_sub(b'0')));
+        let digit = self.exponent.get(place).map_or(0, |digit| i64::from(digit.wrapping_sub(b'0')));
         if self.exponent_negative { 0_i64.saturating_sub(digit) } else { digit }
     }
 
@@ -121,20 +157,13 @@ pub(crate) fn numbers_equal(a: &str, b: &str) -> bool {
     if a.is_zero() || b.is_zero() {
         return a.is_zero() && b.is_zero();
     }
-    let digits = |decimal: &Decimal<'_>| decimal.digits.bytes().filter(u8::is_ascii_digit).collect::<Vec<_>>();
-    a.negative == b.negative && a.exponent_difference(&b) == b.shift.saturating_sub(a.shift) && digits(&a) == digits(&b)
+    a.negative == b.negative && a.exponent_difference(&b) == b.shift.saturating_sub(a.shift) && a.digits == b.digits
 }
 
 /// Whether a JSON number has no fraction.
 pub(crate) fn is_whole(literal: &str) -> bool {
     let decimal = Decimal::new(literal);
-    // All its digits stand before the point: exponent >= count - shift.
-    let one = Decimal::new("1e0");
-    decimal.is_zero()
-        || matches!(
-            decimal.exponent_difference(&one).cmp(&decimal.count().saturating_sub(decimal.shift)),
-            Ordering::Greater | Ordering::Equal
-        )
+    decimal.is_zero() || decimal.point() >= decimal.digits.len() as i64
 }
 
 #[cfg(test)]

@@ -62,7 +62,11 @@ pub(crate) fn decode(literal: &str) -> Cow<'_, [u8]> {
 /// Four hexadecimal digits, and what follows them.
 fn hexadecimal(text: &str) -> (u32, &str) {
     let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));
-    (u32::from_str_radix(digits, 16).unwrap_or(0xfffd), rest)
+    let mut number = 0;
+    for digit in digits.chars() {
+        number = (number << 4) | digit.to_digit(16).unwrap_or(0);
+    }
+    (number, rest)
 }
 
 fn push_code_point(text: &mut Vec<u8>, code: u32) {

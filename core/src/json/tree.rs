@@ -6,7 +6,7 @@ use super::{Event, JsonError, Reader, decode};
 use crate::order;
 
 /// A JSON value. Strings are as [`decode`] gives them, numbers as they stand in the text.
-#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) enum Tree<'a> {
     Null,
     Boolean(bool),
@@ -17,7 +17,7 @@ pub(crate) enum Tree<'a> {
 }
 
 /// A field of an object.
-#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) struct Field<'a> {
     /// Where its name starts.
     pub(crate) at: usize,

@@ -63,7 +63,7 @@ enum Piece {
 type Placed = (usize, Piece);
 
 fn invalid(pattern: &str, at: usize, rule: &str) -> Error {
-    Error::InvalidArgument(format!("pattern {}: byte {at}: {rule}", key::shown(pattern)))
+    key::broken("pattern", pattern, at, rule)
 }
 
 /// One open brace: what it has read so far.

@@ -63,7 +63,7 @@ pub(super) fn covering(prefixes: &[Prefix]) -> Range {
     for prefix in prefixes {
         let end = match prefix.then {
             // No character of a key comes before a space.
-            Then::End => Some(format!("{} ", prefix.text)),
+            Then::End => Some([&prefix.text, " "].concat()),
             _ => successor(&prefix.text),
         };
         let Some(end) = end else { return Range { from, ..Range::default() } };
