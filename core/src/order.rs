@@ -1,47 +1,61 @@
 //! Sorting, small: the standard library's sorts are fast, and five kilobytes of WebAssembly for each type that is sorted.
 
-use std::cell::RefCell;
-
 /// Sorts by `less`. Equal items end up in any order.
 pub(crate) fn sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
     let length = items.len();
-    // What is read in order, as most is, is found sorted.
-    if items.iter().zip(items.iter().skip(1)).all(|(a, b)| !less(b, a)) {
-        return;
-    }
-    let items = RefCell::new(items);
-    let before = |a: usize, b: usize| {
-        let items = items.borrow();
-        matches!((items.get(a), items.get(b)), (Some(a), Some(b)) if less(a, b))
-    };
-    heap_sort(length, &before, &|a, b| items.borrow_mut().swap(a, b));
+    heap_sort(length, &mut Sorting { items, less });
 }
 
-/// One for all types: it knows places only. `swap` gets places below `length`.
+struct Sorting<'a, T, F> {
+    items: &'a mut [T],
+    less: F,
+}
+
+/// What is done while sorting, by places: so sorting itself is there once for all types.
+trait Places {
+    fn less(&self, a: usize, b: usize) -> bool;
+    /// Both are below the length.
+    fn swap(&mut self, a: usize, b: usize);
+}
+
+impl<T, F: Fn(&T, &T) -> bool> Places for Sorting<'_, T, F> {
+    fn less(&self, a: usize, b: usize) -> bool {
+        matches!((self.items.get(a), self.items.get(b)), (Some(a), Some(b)) if (self.less)(a, b))
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.items.swap(a, b);
+    }
+}
+
 #[inline(never)]
-fn heap_sort(length: usize, before: &dyn Fn(usize, usize) -> bool, swap: &dyn Fn(usize, usize)) {
+fn heap_sort(length: usize, places: &mut dyn Places) {
+    // What is read in order, as most is, is found sorted.
+    if (1..length).all(|place| !places.less(place, place.saturating_sub(1))) {
+        return;
+    }
     for root in (0..length / 2).rev() {
-        sift_down(root, length, before, swap);
+        sift_down(root, length, places);
     }
     for end in (1..length).rev() {
-        swap(0, end);
-        sift_down(0, end, before, swap);
+        places.swap(0, end);
+        sift_down(0, end, places);
     }
 }
 
 /// Makes a heap of what is below the root, which is one already but for the root itself.
-fn sift_down(mut root: usize, length: usize, before: &dyn Fn(usize, usize) -> bool, swap: &dyn Fn(usize, usize)) {
+fn sift_down(mut root: usize, length: usize, places: &mut dyn Places) {
     loop {
         let left = root.saturating_mul(2).saturating_add(1);
         let right = left.saturating_add(1);
         if left >= length {
             return;
         }
-        let larger = if right < length && before(left, right) { right } else { left };
-        if !before(root, larger) {
+        let larger = if right < length && places.less(left, right) { right } else { left };
+        if !places.less(root, larger) {
             return;
         }
-        swap(root, larger);
+        places.swap(root, larger);
         root = larger;
     }
 }

@@ -27,22 +27,19 @@ impl PatternCache {
     pub fn get(&self, pattern: &str) -> Result<Arc<Pattern>> {
         if let Some(known) = self.with(|patterns| {
             let index = patterns.iter().rposition(|known| known.text() == pattern)?;
-            patterns.get_mut(index..)?.rotate_left(1);
-            patterns.last().cloned()
+            let known = patterns.remove(index);
+            patterns.push(known.clone());
+            Some(known)
         }) {
             return Ok(known);
         }
         let compiled = Arc::new(Pattern::parse(pattern)?);
         self.with(|patterns| {
             patterns.push(compiled.clone());
-            let mut size: usize = 0;
-            let kept = patterns.iter().rev().take(Self::CAPACITY).take_while(|known| {
-                size = size.saturating_add(known.size());
-                size <= MAX_EXPANDED
-            });
             // The new one stays whatever its size: whoever pages through a listing comes back with it.
-            let kept = kept.count().max(1);
-            patterns.drain(..patterns.len().saturating_sub(kept));
+            while patterns.len() > 1 && (patterns.len() > Self::CAPACITY || size(patterns) > MAX_EXPANDED) {
+                patterns.remove(0);
+            }
         });
         Ok(compiled)
     }
@@ -51,6 +48,10 @@ impl PatternCache {
         // Nothing in here leaves the list half changed.
         act(&mut self.patterns.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn size(patterns: &[Arc<Pattern>]) -> usize {
+    patterns.iter().map(|known| known.size()).fold(0, usize::saturating_add)
 }
 
 impl std::fmt::Debug for PatternCache {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::parse::{Class, Parsed, Part, Token};
+use super::parse::{CLASS, Class, ONE, Parsed, REST, RUN, SEPARATOR, Token};
 
 /// One character of a segment: itself, or an escaped dot or backslash.
 const CHARACTER: &str = r"(?:[^.\\]|\\[.\\])";
@@ -10,35 +10,31 @@ const CHARACTER: &str = r"(?:[^.\\]|\\[.\\])";
 /// An expression that matches the whole of each legal key that the pattern matches.
 pub(super) fn expression(parsed: &Parsed) -> String {
     let mut out = String::from(r"^(?s:");
-    for (index, parts) in parsed.alternatives.iter().enumerate() {
+    for (index, tokens) in parsed.alternatives.iter().enumerate() {
         if index > 0 {
             out.push('|');
         }
-        alternative(&mut out, parts, &parsed.classes);
+        alternative(&mut out, tokens, &parsed.classes);
     }
     out.push_str(")$");
     out
 }
 
-fn alternative(out: &mut String, parts: &[Part], classes: &[Class]) {
-    let mut rest = parts.iter();
-    while let Some(part) = rest.next() {
-        let last = rest.as_slice().is_empty();
-        match part {
+fn alternative(out: &mut String, tokens: &[Token], classes: &[Class]) {
+    let mut segments = tokens.split(|token| *token == SEPARATOR).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
             // A key has no empty segments, so what follows a separator is one segment or more.
-            Part::Rest if last => out.push_str(".+"),
-            Part::Rest => out.extend(["(?:", CHARACTER, r"+\.)*"]),
-            Part::Segment(tokens) => {
-                for token in tokens {
-                    match token {
-                        Token::Char(character) => literal(out, *character),
-                        Token::One => out.push_str(CHARACTER),
-                        Token::Run => out.extend([CHARACTER, "*"]),
-                        Token::Class(index) => {
-                            if let Some(class) = classes.get(*index) {
-                                set(out, class);
-                            }
-                        }
+            [REST] if last => out.push_str(".+"),
+            [REST] => out.extend(["(?:", CHARACTER, r"+\.)*"]),
+            _ => {
+                for token in segment {
+                    match *token {
+                        ONE => out.push_str(CHARACTER),
+                        RUN => out.extend([CHARACTER, "*"]),
+                        CLASS.. => set(out, &classes[(token - CLASS) as usize]),
+                        character => literal(out, char::from_u32(character).unwrap()),
                     }
                 }
                 if !last {

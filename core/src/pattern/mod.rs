@@ -62,18 +62,24 @@ impl Pattern {
     /// Compiles. `invalid-argument` names the pattern, the byte and the rule.
     pub fn parse(pattern: &str) -> Result<Self> {
         let parsed = parse::parse(pattern)?;
-        let prefixes: Vec<Prefix> = parsed.alternatives.iter().map(|parts| range::prefix(parts)).collect();
-        let range = range::covering(&prefixes);
-        let matcher = match prefixes.as_slice() {
-            [Prefix { then: Then::Anything, .. }] => Matcher::Range,
-            all if all.iter().all(|prefix| prefix.then == Then::End) => {
-                let mut keys: Vec<String> = prefixes.into_iter().map(|prefix| prefix.text).collect();
-                order::sort(&mut keys, |a, b| a < b);
-                Matcher::Keys(keys)
+        let mut prefixes = Vec::new();
+        for alternative in &parsed.alternatives {
+            prefixes.push(range::prefix(alternative));
+        }
+        let (range, size) = (range::covering(&prefixes), parsed.size);
+        let matcher = if let [Prefix { then: Then::Anything, .. }] = prefixes.as_slice() {
+            Matcher::Range
+        } else if prefixes.iter().all(|prefix| prefix.then == Then::End) {
+            let mut keys = Vec::new();
+            for prefix in prefixes {
+                keys.push(prefix.text);
             }
-            _ => Matcher::Segments(Segments::new(&parsed)),
+            order::sort(&mut keys, |a, b| a < b);
+            Matcher::Keys(keys)
+        } else {
+            Matcher::Segments(Segments::new(parsed))
         };
-        Ok(Pattern { text: pattern.to_owned(), range, size: parsed.size, matcher })
+        Ok(Pattern { text: pattern.to_owned(), range, size, matcher })
     }
 
     /// Whether the (legal) key matches.

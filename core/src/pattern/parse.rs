@@ -1,30 +1,27 @@
 //! A pattern's text, as alternatives of segments.
 
+use std::str::Chars;
+
 use crate::{Error, Result, key, order};
 
 use super::{MAX_ALTERNATIVES, MAX_EXPANDED, MAX_PATTERN_BYTES};
 
-/// One piece of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Token {
-    /// This character.
-    Char(char),
-    /// `?`
-    One,
-    /// `[…]`: an index into the classes.
-    Class(usize),
-    /// `*`
-    Run,
-}
+/// One piece of a pattern: the scalar value of a character, or a code above all of them. Plain numbers, and lists of them for
+/// whole alternatives: what sorts, compares and joins those is there once.
+pub(super) type Token = u32;
 
-/// One piece of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    /// `**` as a whole segment: whole segments. No two stand side by side.
-    Rest,
-    /// One segment; not empty.
-    Segment(Vec<Token>),
-}
+/// `?`
+pub(super) const ONE: Token = 0x11_0000;
+/// `*`
+pub(super) const RUN: Token = 0x11_0001;
+/// `**` as a whole segment: whole segments. No two stand side by side.
+pub(super) const REST: Token = 0x11_0002;
+/// Between segments.
+pub(super) const SEPARATOR: Token = 0x11_0003;
+/// `[…]`: this and an index into the classes.
+pub(super) const CLASS: Token = 0x12_0000;
+/// While the text is read a separator is this and its place, for what is said of empty segments.
+const PLACED_SEPARATOR: Token = 0x13_0000;
 
 /// A set of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,24 +40,12 @@ impl Class {
 /// What a pattern's text stands for.
 #[derive(Clone, Debug)]
 pub(super) struct Parsed {
-    /// Sorted, each once; none where all are longer than any key.
-    pub(super) alternatives: Vec<Vec<Part>>,
+    /// Sorted, each once; none where all are longer than any key. Segments are not empty.
+    pub(super) alternatives: Vec<Vec<Token>>,
     pub(super) classes: Vec<Class>,
     /// How large the alternatives are together, in tokens.
     pub(super) size: usize,
 }
-
-/// What the text holds between braces: tokens, and what divides segments.
-#[derive(Clone, Copy)]
-enum Piece {
-    Token(Token),
-    /// `**`
-    Rest,
-    Separator,
-}
-
-/// A piece, and the byte of the pattern where it stands.
-type Placed = (usize, Piece);
 
 fn invalid(pattern: &str, at: usize, rule: &str) -> Error {
     key::broken("pattern", pattern, at, rule)
@@ -72,9 +57,9 @@ struct Level {
     /// Where it opens.
     at: usize,
     /// Alternatives behind a comma.
-    done: Vec<Vec<Placed>>,
+    done: Vec<Vec<Token>>,
     /// What the alternative that is being read stands for so far.
-    current: Vec<Vec<Placed>>,
+    current: Vec<Vec<Token>>,
 }
 
 impl Level {
@@ -91,36 +76,43 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return fail(MAX_PATTERN_BYTES, "a pattern has at most 1024 bytes");
     }
-    if let Some((at, _)) = pattern.char_indices().find(|(_, c)| c.is_control()) {
-        return fail(at, "control characters are not allowed");
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        if character.is_control() {
+            return fail(
+                place(pattern, &characters).saturating_sub(character.len_utf8()),
+                "control characters are not allowed",
+            );
+        }
     }
     let mut classes: Vec<Class> = Vec::new();
     let mut outer: Vec<Level> = Vec::new();
     let mut level = Level::new(0);
-    let mut characters = pattern.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        let piece = match character {
-            '.' => Piece::Separator,
-            '?' => Piece::Token(Token::One),
+    let mut characters = pattern.chars();
+    loop {
+        let at = place(pattern, &characters);
+        let Some(character) = characters.next() else { break };
+        let token = match character {
+            '.' => PLACED_SEPARATOR.saturating_add(at as u32),
+            '?' => ONE,
             '*' => {
                 let mut stars: usize = 1;
-                while characters.next_if(|&(_, next)| next == '*').is_some() {
+                while take(&mut characters, '*') {
                     stars = stars.saturating_add(1);
                 }
-                if stars == 2 { Piece::Rest } else { Piece::Token(Token::Run) }
+                if stars == 2 { REST } else { RUN }
             }
             '\\' => match characters.next() {
-                Some((_, escaped)) => Piece::Token(Token::Char(escaped)),
+                Some(escaped) => u32::from(escaped),
                 None => return fail(at, "a backslash stands before the character that it escapes"),
             },
             '[' => {
-                let class =
-                    class(&mut characters).map_err(|(place, rule)| invalid(pattern, place.unwrap_or(at), rule))?;
+                let class = class(pattern, at, &mut characters)?;
                 let index = classes.iter().position(|known| *known == class).unwrap_or(classes.len());
                 if index == classes.len() {
                     classes.push(class);
                 }
-                Piece::Token(Token::Class(index))
+                CLASS.saturating_add(index as u32)
             }
             '{' => {
                 outer.push(std::mem::replace(&mut level, Level::new(at)));
@@ -138,10 +130,10 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
                 continue;
             }
             // What closes nothing stands for itself.
-            plain => Piece::Token(Token::Char(plain)),
+            plain => u32::from(plain),
         };
         for alternative in &mut level.current {
-            alternative.push((at, piece));
+            alternative.push(token);
         }
         if size(&level.current) > MAX_EXPANDED {
             return fail(at, TOO_MANY);
@@ -150,126 +142,135 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     if !outer.is_empty() {
         return fail(level.at, "the brace has no `}`");
     }
-    let mut alternatives = Vec::with_capacity(level.current.len());
-    for pieces in &level.current {
-        alternatives.extend(parts(pattern, pieces)?);
+    let mut alternatives = Vec::new();
+    for tokens in &level.current {
+        if let Some(alternative) = checked(pattern, tokens)? {
+            alternatives.push(alternative);
+        }
     }
     order::sort(&mut alternatives, |a, b| a < b);
     alternatives.dedup();
-    if alternatives.iter().any(|parts| matches!(parts.as_slice(), [Part::Rest])) {
-        alternatives = vec![vec![Part::Rest]];
+    if alternatives.iter().any(|alternative| *alternative == [REST]) {
+        alternatives = vec![vec![REST]];
     }
     Ok(Parsed { alternatives, classes, size: size(&level.current) })
 }
 
 const TOO_MANY: &str = "the braces stand for more than 1000 alternatives, or for more than 32768 characters together";
 
-fn size(alternatives: &[Vec<Placed>]) -> usize {
+fn size(alternatives: &[Vec<Token>]) -> usize {
     alternatives.iter().map(|alternative| alternative.len().saturating_add(1)).fold(0, usize::saturating_add)
 }
 
 /// Every start with every end; none where that is too much.
-fn product(starts: &[Vec<Placed>], ends: &[Vec<Placed>]) -> Option<Vec<Vec<Placed>>> {
+fn product(starts: &[Vec<Token>], ends: &[Vec<Token>]) -> Option<Vec<Vec<Token>>> {
     let count = starts.len().saturating_mul(ends.len());
     let total = size(starts).saturating_mul(ends.len()).saturating_add(size(ends).saturating_mul(starts.len()));
     if count > MAX_ALTERNATIVES || total.saturating_sub(count) > MAX_EXPANDED {
         return None;
     }
-    let all = starts.iter().flat_map(|start| ends.iter().map(move |end| [start.as_slice(), end.as_slice()].concat()));
-    Some(all.collect())
+    let mut all = Vec::new();
+    for start in starts {
+        for end in ends {
+            all.push([start.as_slice(), end].concat());
+        }
+    }
+    Some(all)
 }
 
-/// The rest of a class, behind its bracket. An error is of the bracket where it names no place.
-fn class(
-    characters: &mut std::iter::Peekable<std::str::CharIndices<'_>>,
-) -> Result<Class, (Option<usize>, &'static str)> {
-    const OPEN: (Option<usize>, &str) =
-        (None, "the class has no `]` (a `]` that comes first is one of its characters)");
-    let negated = characters.next_if(|&(_, c)| matches!(c, '!' | '^')).is_some();
-    let mut ranges = Vec::new();
-    // A member: the place, the character.
-    let member = |(at, character): (usize, char), characters: &mut std::iter::Peekable<_>| match character {
-        '\\' => characters.next().map(|(_, escaped): (usize, char)| (at, escaped)).ok_or(OPEN),
-        plain => Ok((at, plain)),
+/// Where what is left of the pattern begins.
+fn place(pattern: &str, left: &Chars<'_>) -> usize {
+    pattern.len().saturating_sub(left.as_str().len())
+}
+
+/// Takes the next character if it is this one.
+fn take(characters: &mut Chars<'_>, wanted: char) -> bool {
+    let mut after = characters.clone();
+    let taken = after.next() == Some(wanted);
+    if taken {
+        *characters = after;
+    }
+    taken
+}
+
+/// The rest of a class, behind its bracket.
+fn class(pattern: &str, bracket: usize, characters: &mut Chars<'_>) -> Result<Class> {
+    let open = || {
+        let rule = "the class has no `]` (a `]` that comes first is one of its characters)";
+        invalid(pattern, bracket, rule)
     };
-    loop {
-        let next = characters.next().ok_or(OPEN)?;
-        if next.1 == ']' && !ranges.is_empty() {
-            return Ok(Class { negated, ranges });
-        }
-        let (at, first) = member(next, characters)?;
+    let negated = take(characters, '!') || take(characters, '^');
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || !take(characters, ']') {
+        let at = place(pattern, characters);
+        let first = unescaped(characters).ok_or_else(open)?;
         let mut last = first;
-        if let Some(dash) = characters.next_if(|&(_, c)| c == '-') {
-            match characters.next_if(|&(_, c)| c != ']') {
-                Some(end) => last = member(end, characters)?.1,
+        if take(characters, '-') {
+            if characters.as_str().starts_with(']') {
                 // The dash is the last character of the class.
-                None if characters.peek().is_some() => ranges.push((dash.1, dash.1)),
-                None => return Err(OPEN),
+                ranges.push(('-', '-'));
+            } else {
+                last = unescaped(characters).ok_or_else(open)?;
             }
         }
         if first > last {
-            return Err((Some(at), "the range runs backwards"));
+            return Err(invalid(pattern, at, "the range runs backwards"));
         }
         ranges.push((first, last));
     }
+    Ok(Class { negated, ranges })
 }
 
-/// One alternative, cut at its separators; none if it is longer than any key, and so matches none.
-fn parts(pattern: &str, pieces: &[Placed]) -> Result<Option<Vec<Part>>> {
-    let mut parts = Vec::new();
+/// The next character, without the backslash before it.
+pub(super) fn unescaped(characters: &mut Chars<'_>) -> Option<char> {
+    match characters.next()? {
+        '\\' => characters.next(),
+        plain => Some(plain),
+    }
+}
+
+/// One alternative, its segments checked and simplified; none if it is longer than any key, and so matches none.
+fn checked(pattern: &str, tokens: &[Token]) -> Result<Option<Vec<Token>>> {
+    let mut alternative = Vec::new();
     // Of the shortest key that can match, as written.
     let mut bytes: usize = 0;
-    for segment in pieces.split(|(_, piece)| matches!(piece, Piece::Separator)) {
-        let part = match segment {
-            [] => {
-                return Err(invalid(pattern, empty_at(pattern, pieces), "a segment is not empty"));
+    let mut left = tokens;
+    loop {
+        let length = left.iter().position(|token| *token >= PLACED_SEPARATOR).unwrap_or(left.len());
+        let (segment, behind) = left.split_at_checked(length).unwrap_or_default();
+        if segment.is_empty() {
+            let at =
+                behind.first().map_or(pattern.len(), |separator| separator.saturating_sub(PLACED_SEPARATOR) as usize);
+            return Err(invalid(pattern, at, "a segment is not empty"));
+        }
+        let whole = segment == [REST];
+        if !whole || alternative.last() != Some(&REST) {
+            if !alternative.is_empty() {
+                alternative.push(SEPARATOR);
             }
-            [(_, Piece::Rest)] => Part::Rest,
-            _ => {
-                let mut tokens = Vec::with_capacity(segment.len());
-                for (_, piece) in segment {
-                    let token = match piece {
-                        Piece::Token(token) => *token,
-                        // Beside other characters two stars mean what one does.
-                        Piece::Rest | Piece::Separator => Token::Run,
-                    };
-                    if token != Token::Run || tokens.last() != Some(&Token::Run) {
-                        tokens.push(token);
-                    }
+            for token in segment {
+                // Beside other characters two stars mean what one does.
+                let token = if *token == REST && !whole { RUN } else { *token };
+                if token != RUN || alternative.last() != Some(&RUN) {
+                    alternative.push(token);
                 }
-                Part::Segment(tokens)
+                bytes = bytes.saturating_add(least_bytes(token));
             }
-        };
-        if let Part::Segment(tokens) = &part {
-            bytes = tokens.iter().map(least_bytes).fold(bytes, usize::saturating_add).saturating_add(1);
+            bytes = bytes.saturating_add(usize::from(!whole));
         }
-        if part != Part::Rest || parts.last() != Some(&Part::Rest) {
-            parts.push(part);
-        }
+        let [_, after @ ..] = behind else { break };
+        left = after;
     }
     // Each segment was counted with a separator; the last has none.
-    Ok((bytes.saturating_sub(1) <= key::MAX_KEY_BYTES).then_some(parts))
-}
-
-/// Where the first empty segment of an alternative is: at the separator behind it, or at the end.
-fn empty_at(pattern: &str, pieces: &[Placed]) -> usize {
-    let mut empty = true;
-    for (at, piece) in pieces {
-        match piece {
-            Piece::Separator if empty => return *at,
-            Piece::Separator => empty = true,
-            _ => empty = false,
-        }
-    }
-    pattern.len()
+    Ok((bytes.saturating_sub(1) <= key::MAX_KEY_BYTES).then_some(alternative))
 }
 
 /// How many bytes of a key it takes at least.
-fn least_bytes(token: &Token) -> usize {
-    match token {
-        Token::Char('.' | '\\') => 2,
-        Token::Char(character) => character.len_utf8(),
-        Token::One | Token::Class(_) => 1,
-        Token::Run => 0,
+fn least_bytes(token: Token) -> usize {
+    match char::from_u32(token) {
+        Some('.' | '\\') => 2,
+        Some(character) => character.len_utf8(),
+        None if token == RUN || token == REST => 0,
+        None => 1,
     }
 }

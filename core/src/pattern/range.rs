@@ -2,7 +2,7 @@
 
 use crate::storage::Range;
 
-use super::parse::{Part, Token};
+use super::parse::{REST, SEPARATOR, Token};
 
 /// The literal start of an alternative, as it stands in keys, and how much that says.
 pub(super) struct Prefix {
@@ -21,25 +21,17 @@ pub(super) enum Then {
     More,
 }
 
-pub(super) fn prefix(parts: &[Part]) -> Prefix {
+pub(super) fn prefix(alternative: &[Token]) -> Prefix {
     let mut text = String::new();
-    let mut rest = parts.iter();
-    while let Some(part) = rest.next() {
-        let last = rest.as_slice().is_empty();
-        match part {
-            Part::Rest => return Prefix { text, then: if last { Then::Anything } else { Then::More } },
-            Part::Segment(tokens) => {
-                for token in tokens {
-                    match token {
-                        Token::Char(character) => push(&mut text, *character),
-                        _ => return Prefix { text, then: Then::More },
-                    }
-                }
-            }
+    let mut rest = alternative;
+    while let [token, after @ ..] = rest {
+        match char::from_u32(*token) {
+            Some(character) => push(&mut text, character),
+            None if *token == SEPARATOR => text.push('.'),
+            None if *token == REST && after.is_empty() => return Prefix { text, then: Then::Anything },
+            None => return Prefix { text, then: Then::More },
         }
-        if !last {
-            text.push('.');
-        }
+        rest = after;
     }
     Prefix { text, then: Then::End }
 }

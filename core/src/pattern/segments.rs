@@ -8,7 +8,7 @@
 use crate::{key, order};
 
 use super::{
-    parse::{Class, Parsed, Part, Token},
+    parse::{CLASS, Class, ONE, Parsed, REST, RUN, SEPARATOR, Token, unescaped},
     range::push,
 };
 
@@ -34,10 +34,13 @@ enum Step {
 }
 
 impl Step {
-    fn new(place: Place) -> Self {
-        let Place::Segment(choices) = place else { return Step::Rest };
+    /// From a segment, or several with [`OR`] between them.
+    fn new(choices: &[Token]) -> Self {
+        if choices == [REST] {
+            return Step::Rest;
+        }
         let (mut literals, mut others) = (Vec::new(), Vec::new());
-        for tokens in choices {
+        for tokens in choices.split(|token| *token == OR) {
             match Self::segment(tokens) {
                 Step::Literal(literal) => literals.push(literal),
                 other => others.push(other),
@@ -53,13 +56,13 @@ impl Step {
         }
     }
 
-    fn segment(tokens: Vec<Token>) -> Self {
+    fn segment(tokens: &[Token]) -> Self {
         let (mut before, mut behind) = (String::new(), None);
-        for token in &tokens {
-            match token {
-                Token::Char(character) => push(behind.as_mut().unwrap_or(&mut before), *character),
-                Token::Run if behind.is_none() => behind = Some(String::new()),
-                _ => return Step::Tokens(tokens),
+        for token in tokens {
+            match char::from_u32(*token) {
+                Some(character) => push(behind.as_mut().unwrap_or(&mut before), character),
+                None if *token == RUN && behind.is_none() => behind = Some(String::new()),
+                None => return Step::Tokens(tokens.to_vec()),
             }
         }
         match behind {
@@ -88,10 +91,16 @@ impl Step {
 }
 
 impl Segments {
-    pub(super) fn new(parsed: &Parsed) -> Self {
-        let steps = |places: Vec<Place>| places.into_iter().map(Step::new).collect();
-        let alternatives = merged(&parsed.alternatives).into_iter().map(steps).collect();
-        Segments { alternatives, classes: parsed.classes.clone() }
+    pub(super) fn new(parsed: Parsed) -> Self {
+        let mut alternatives = Vec::new();
+        for alternative in merged(parsed.alternatives) {
+            let mut steps = Vec::new();
+            for choices in alternative.split(|token| *token == SEPARATOR) {
+                steps.push(Step::new(choices));
+            }
+            alternatives.push(steps);
+        }
+        Segments { alternatives, classes: parsed.classes }
     }
 
     /// How many alternatives are tried one by one.
@@ -108,56 +117,64 @@ impl Segments {
 /// How many places of the alternatives are looked at for merging.
 const MAX_MERGED: usize = 16;
 
-/// A part, or the parts that may stand there.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Rest,
-    Segment(Vec<Vec<Token>>),
-}
-
-/// What stands before and behind a place.
-type Around = (Vec<Place>, Vec<Place>);
+/// Between segments of which any may stand in one place.
+const OR: Token = 0x14_0000;
+/// Where a segment was taken out, and before it where it comes last.
+const TAKEN: Token = 0x14_0001;
 
 /// Alternatives that differ in one segment become one, with a choice there: `{a,b}.{c,d}.*` is one alternative again.
-fn merged(alternatives: &[Vec<Part>]) -> Vec<Vec<Place>> {
-    let place = |part: &Part| match part {
-        Part::Rest => Place::Rest,
-        Part::Segment(tokens) => Place::Segment(vec![tokens.clone()]),
-    };
-    let mut all: Vec<Vec<Place>> = alternatives.iter().map(|parts| parts.iter().map(place).collect()).collect();
+fn merged(mut all: Vec<Vec<Token>>) -> Vec<Vec<Token>> {
     for index in 0..MAX_MERGED {
         if all.len() == 1 {
             break;
         }
-        let mut choices: Vec<(Around, Vec<Vec<Token>>)> = Vec::new();
-        let mut others = Vec::new();
-        for mut places in all {
-            let behind = places.split_off(places.len().min(index.saturating_add(1)));
-            match places.pop() {
-                Some(Place::Segment(tokens)) if places.len() == index => choices.push(((places, behind), tokens)),
-                last => {
-                    places.extend(last);
-                    places.extend(behind);
-                    others.push(places);
-                }
+        // Sorted with the segment last, those that differ in nothing else stand side by side.
+        for alternative in &mut all {
+            if let Some((before, segment, behind)) = segment_at(alternative, index)
+                && segment != [REST]
+            {
+                *alternative = [before, &[TAKEN], behind, &[TAKEN], segment].concat();
             }
         }
-        order::sort(&mut choices, |a, b| a < b);
-        choices.dedup_by(|(other, tokens), (around, all)| {
-            let same = other == around;
-            if same {
-                all.append(tokens);
+        order::sort(&mut all, |a, b| a < b);
+        let mut groups: Vec<Vec<Token>> = Vec::new();
+        for alternative in all {
+            let place = alternative.iter().rposition(|token| *token == TAKEN);
+            let around = place.and_then(|place| alternative.split_at_checked(place.saturating_add(1)));
+            match (around, groups.last_mut()) {
+                (Some((around, segment)), Some(group)) if group.starts_with(around) => {
+                    group.push(OR);
+                    group.extend_from_slice(segment);
+                }
+                _ => groups.push(alternative),
             }
-            same
-        });
-        all = others;
-        all.extend(choices.into_iter().map(|((mut places, behind), tokens)| {
-            places.push(Place::Segment(tokens));
-            places.extend(behind);
-            places
-        }));
+        }
+        all = groups;
+        for alternative in &mut all {
+            let mut parts = alternative.split(|token| *token == TAKEN);
+            let mut part = || parts.next().unwrap_or_default();
+            let (before, behind, choices) = (part(), part(), part());
+            *alternative = [before, choices, behind].concat();
+        }
     }
     all
+}
+
+/// What stands before the segment of this number, the segment, and what stands behind it.
+fn segment_at(alternative: &[Token], number: usize) -> Option<(&[Token], &[Token], &[Token])> {
+    let (mut start, mut passed) = (0_usize, 0_usize);
+    for end in 0..=alternative.len() {
+        if alternative.get(end).is_none_or(|token| *token == SEPARATOR) {
+            if passed == number {
+                let (until, behind) = alternative.split_at_checked(end)?;
+                let (before, segment) = until.split_at_checked(start)?;
+                return Some((before, segment, behind));
+            }
+            passed = passed.saturating_add(1);
+            start = end.saturating_add(1);
+        }
+    }
+    None
 }
 
 fn steps_match(steps: &[Step], key: &str, classes: &[Class]) -> bool {
@@ -202,7 +219,7 @@ fn tokens_match(tokens: &[Token], segment: &str, classes: &[Class]) -> bool {
     loop {
         match (left.split_first(), next(rest)) {
             (None, None) => return true,
-            (Some((Token::Run, after)), _) => {
+            (Some((&RUN, after)), _) => {
                 if after.is_empty() {
                     return true;
                 }
@@ -212,10 +229,12 @@ fn tokens_match(tokens: &[Token], segment: &str, classes: &[Class]) -> bool {
             }
             (Some(_), None) => return false,
             (Some((token, after)), Some((character, below))) => {
-                let fits = match token {
-                    Token::Char(wanted) => *wanted == character,
-                    Token::Class(index) => classes.get(*index).is_some_and(|class| class.contains(character)),
-                    Token::One | Token::Run => true,
+                let fits = match *token {
+                    ONE => true,
+                    CLASS.. => {
+                        classes.get(token.saturating_sub(CLASS) as usize).is_some_and(|class| class.contains(character))
+                    }
+                    wanted => wanted == u32::from(character),
                 };
                 if fits {
                     (left, rest) = (after, below);
@@ -233,9 +252,5 @@ fn tokens_match(tokens: &[Token], segment: &str, classes: &[Class]) -> bool {
 /// The first character of a segment's text, and what follows it.
 fn next(segment: &str) -> Option<(char, &str)> {
     let mut characters = segment.chars();
-    let character = match characters.next()? {
-        '\\' => characters.next()?,
-        plain => plain,
-    };
-    Some((character, characters.as_str()))
+    Some((unescaped(&mut characters)?, characters.as_str()))
 }

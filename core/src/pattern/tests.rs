@@ -242,7 +242,7 @@ fn both_matchers_agree() {
         r"**.*\.*",
     ] {
         let parsed = parse::parse(pattern).unwrap();
-        let segments = Segments::new(&parsed);
+        let segments = Segments::new(parsed.clone());
         let expression = regex_lite::Regex::new(&expression::expression(&parsed)).unwrap();
         for key in &keys {
             assert_eq!(segments.matches(key), expression.is_match(key), "{pattern} {key}");
