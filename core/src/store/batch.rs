@@ -2,22 +2,128 @@
 
 use super::{
     Core, DeleteResult, Item, SetResult,
-    core::{check_distinct, check_items, miscounted, project, unfit, verify},
+    core::{bare, check_distinct, check_items, miscounted, project, unfit},
     draft::Draft,
+    read::faults,
 };
 use crate::{
     Clock, Precondition, Projection, Result, State, Storage, Timestamp, key,
     storage::{ANSWER_BYTES, Change, Mutation, Outcome},
 };
 
-/// One item that goes to the storage.
+/// Items to be set, on their way.
+#[derive(Default)]
+struct Batch {
+    /// Each place is filled in the end.
+    results: Vec<Result<SetResult>>,
+    /// With the places of their results.
+    drafts: Vec<(usize, Draft)>,
+    /// What the storage was sent.
+    sent: Vec<Sent>,
+    /// Where the entry there keeps its expiry, it guards the write: a rival is no reason to give up.
+    again: Vec<(usize, Draft)>,
+    /// Places and keys of conflicts that are to carry a value.
+    places: Vec<usize>,
+    keys: Vec<String>,
+}
+
+/// One item that went to the storage.
 struct Sent {
     /// Its place among the results.
     index: usize,
     key: String,
     on_conflict: Projection,
-    /// Where the entry there keeps its expiry, it guards the write: a rival is no reason to give up.
     keeping: Option<Draft>,
+}
+
+impl Batch {
+    fn set(&mut self, index: usize, result: Result<SetResult>) {
+        if let Some(place) = self.results.get_mut(index) {
+            *place = result;
+        }
+    }
+
+    /// What is to be written; `there`: what was found for each draft that keeps an expiry, in order.
+    fn mutations(&mut self, there: Vec<Result<Option<State>>>, now: Timestamp) -> Vec<Mutation> {
+        let mut there = there.into_iter();
+        let mut mutations = Vec::with_capacity(self.drafts.len());
+        for (index, draft) in std::mem::take(&mut self.drafts) {
+            let (key, on_conflict) = (draft.key.clone(), draft.on_conflict);
+            let mut keeping = None;
+            if !draft.keep {
+                mutations.push(draft.into_mutation());
+            } else {
+                match there.next().unwrap_or_else(|| Err(miscounted())) {
+                    Err(error) => {
+                        self.set(index, Err(error));
+                        continue;
+                    }
+                    Ok(seen) => match draft.over(seen.as_ref(), now) {
+                        None => {
+                            self.again.push((index, draft));
+                            continue;
+                        }
+                        Some(mutation) => {
+                            mutations.push(mutation);
+                            keeping = Some(draft);
+                        }
+                    },
+                }
+            }
+            self.sent.push(Sent { index, key, on_conflict, keeping });
+        }
+        mutations
+    }
+
+    /// How much of a state in the way the storage is to give.
+    fn on_conflict(&self) -> Projection {
+        match self.sent.iter().any(|sent| sent.on_conflict != Projection::Key) {
+            true => Projection::Attributes,
+            false => Projection::Key,
+        }
+    }
+
+    /// Takes what became of what was sent.
+    fn take(&mut self, outcomes: Vec<Result<Outcome>>) {
+        let mut room = ANSWER_BYTES as u64;
+        for (sent, outcome) in std::mem::take(&mut self.sent).into_iter().zip(outcomes) {
+            let result = match (outcome, sent.keeping) {
+                (Ok(Outcome::Written(version)), _) => Ok(SetResult::Written(version)),
+                (Ok(Outcome::Conflict(_)), Some(draft)) => {
+                    self.again.push((sent.index, draft));
+                    continue;
+                }
+                (Ok(Outcome::Conflict(_)), None) if sent.on_conflict == Projection::Key => {
+                    Ok(SetResult::Conflict(None))
+                }
+                (Ok(Outcome::Conflict(state)), None) => {
+                    let size = state.as_ref().map_or(0, |state| state.attributes.size);
+                    // Of the values that are wanted the first always fits.
+                    if sent.on_conflict == Projection::Value
+                        && state.is_some()
+                        && (self.keys.is_empty() || size <= room)
+                    {
+                        room = room.saturating_sub(size);
+                        self.places.push(sent.index);
+                        self.keys.push(sent.key);
+                    }
+                    Ok(SetResult::Conflict(bare(state)))
+                }
+                (Ok(outcome), _) => Err(unfit(&outcome)),
+                (Err(error), _) => Err(error),
+            };
+            self.set(sent.index, result);
+        }
+    }
+
+    /// Takes the first of the states in the way that were wanted with their values.
+    fn take_values(&mut self, states: Vec<Result<Option<State>>>) {
+        let (places, keys) = (std::mem::take(&mut self.places), std::mem::take(&mut self.keys));
+        for ((index, key), state) in places.into_iter().zip(keys).zip(states) {
+            let state = state.and_then(|state| project(&key, state, Projection::Value));
+            self.set(index, state.map(SetResult::Conflict));
+        }
+    }
 }
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
@@ -25,157 +131,75 @@ impl<S: Storage, C: Clock> Core<S, C> {
     /// A conflict's values are carried up to 8 MiB in all: past that the state comes without its value.
     pub(crate) async fn set_many(&self, namespace: &str, items: Vec<Item>) -> Result<Vec<Result<SetResult>>> {
         key::validate_namespace(namespace)?;
-        check_items(items.len())?;
-        check_distinct(items.iter().map(|item| item.key.as_str()))?;
         let now = self.clock.now();
-        let mut results = Vec::with_capacity(items.len());
-        let mut drafts = Vec::with_capacity(items.len());
+        let mut batch = self.batch(namespace, items, now)?;
+        let mut kept = Vec::new();
+        for (_, draft) in &batch.drafts {
+            if draft.keep {
+                kept.push(draft.key.clone());
+            }
+        }
+        let there = self.describe_all(namespace, &kept, now).await?;
+        let mutations = batch.mutations(there, now);
+        if !mutations.is_empty() {
+            batch.take(self.write(namespace, mutations, false, now, batch.on_conflict()).await?);
+        }
+        for (index, draft) in std::mem::take(&mut batch.again) {
+            let result = self.set_keeping(namespace, draft, now).await;
+            batch.set(index, result);
+        }
+        let values = self.storage_get_many(namespace, &batch.keys, now, true).await?;
+        batch.take_values(values);
+        Ok(batch.results)
+    }
+
+    /// Checks the items, each for itself.
+    fn batch(&self, namespace: &str, items: Vec<Item>, now: Timestamp) -> Result<Batch> {
+        check_items(items.len())?;
+        check_distinct(items.iter().map(|item| item.key.as_str()).collect())?;
+        let mut batch = Batch::default();
         for (index, item) in items.into_iter().enumerate() {
-            match self.draft(namespace, item, now) {
+            batch.results.push(match self.draft(namespace, item, now) {
                 Ok(draft) => {
-                    drafts.push((index, draft));
-                    // Each place is filled below.
-                    results.push(Err(miscounted()));
+                    batch.drafts.push((index, draft));
+                    Ok(SetResult::Conflict(None))
                 }
-                Err(error) => results.push(Err(error)),
-            }
-        }
-        let set = |results: &mut Vec<Result<SetResult>>, index: usize, result| {
-            if let Some(place) = results.get_mut(index) {
-                *place = result;
-            }
-        };
-        let mut there = self.kept(namespace, &drafts, now).await?.into_iter();
-        let (mut sent, mut mutations) = (Vec::with_capacity(drafts.len()), Vec::with_capacity(drafts.len()));
-        for (index, draft) in drafts {
-            let (key, on_conflict) = (draft.key.clone(), draft.on_conflict);
-            if !draft.keep {
-                mutations.push(draft.into_mutation());
-                sent.push(Sent { index, key, on_conflict, keeping: None });
-                continue;
-            }
-            match there.next().unwrap_or_else(|| Err(miscounted())) {
-                Ok(seen) => {
-                    let version = seen.as_ref().map(|state| &state.version);
-                    if draft.precondition.holds(version) {
-                        let precondition = version.cloned().map_or(Precondition::Absent, Precondition::Version);
-                        mutations.push(Mutation {
-                            key: key.clone(),
-                            change: draft.change(seen.as_ref(), now),
-                            precondition,
-                        });
-                        sent.push(Sent { index, key, on_conflict, keeping: Some(draft) });
-                    } else {
-                        set(&mut results, index, self.set_keeping(namespace, draft, now).await);
-                    }
-                }
-                Err(error) => set(&mut results, index, Err(error)),
-            }
-        }
-        if sent.is_empty() {
-            return Ok(results);
-        }
-        let carried = sent.iter().any(|sent| sent.on_conflict != Projection::Key);
-        let carried = if carried { Projection::Attributes } else { Projection::Key };
-        let outcomes = self.storage.write(namespace, mutations, false, now, carried).await?;
-        if outcomes.len() != sent.len() {
-            return Err(miscounted());
-        }
-        let mut with_value = Vec::new();
-        for (sent, outcome) in sent.into_iter().zip(outcomes) {
-            let result = match outcome {
-                Ok(Outcome::Written(version)) => Ok(SetResult::Written(version)),
-                Ok(Outcome::Conflict(_)) if sent.keeping.is_some() => match sent.keeping {
-                    Some(draft) => self.set_keeping(namespace, draft, now).await,
-                    None => Err(miscounted()),
-                },
-                Ok(Outcome::Conflict(Some(state))) if sent.on_conflict == Projection::Value => {
-                    with_value.push((sent.index, sent.key, state.attributes.size));
-                    Ok(SetResult::Conflict(Some(State { value: None, ..state })))
-                }
-                Ok(Outcome::Conflict(state)) => project(&sent.key, state, sent.on_conflict).map(SetResult::Conflict),
-                Ok(outcome) => Err(unfit(&outcome)),
                 Err(error) => Err(error),
-            };
-            set(&mut results, sent.index, result);
+            });
         }
-        for (index, state) in self.values_in_the_way(namespace, with_value, now).await? {
-            set(&mut results, index, state.map(SetResult::Conflict));
-        }
-        Ok(results)
-    }
-
-    /// What is there, for each draft that keeps an expiry, in order.
-    async fn kept(
-        &self,
-        namespace: &str,
-        drafts: &[(usize, Draft)],
-        now: Timestamp,
-    ) -> Result<Vec<Result<Option<State>>>> {
-        let keys: Vec<String> =
-            drafts.iter().filter(|(_, draft)| draft.keep).map(|(_, draft)| draft.key.clone()).collect();
-        self.describe_all(namespace, &keys, now).await
-    }
-
-    /// The values of these entries, as many as one answer may hold.
-    async fn values_in_the_way(
-        &self,
-        namespace: &str,
-        wanted: Vec<(usize, String, u64)>,
-        now: Timestamp,
-    ) -> Result<Vec<(usize, Result<Option<State>>)>> {
-        let mut room = ANSWER_BYTES as u64;
-        let mut fitting = Vec::new();
-        for (index, key, size) in wanted {
-            // The first always fits.
-            if fitting.is_empty() || size <= room {
-                room = room.saturating_sub(size);
-                fitting.push((index, key));
-            }
-        }
-        let (places, keys): (Vec<usize>, Vec<String>) = fitting.into_iter().unzip();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let states = self.storage.get_many(namespace, &keys, now, true).await?;
-        let states = keys.iter().zip(states).map(|(key, state)| {
-            let state = state?;
-            if let Some(state) = &state {
-                verify(key, state)?;
-            }
-            Ok(state)
-        });
-        Ok(places.into_iter().zip(states).collect())
+        Ok(batch)
     }
 
     pub(crate) async fn delete_many(&self, namespace: &str, keys: &[String]) -> Result<Vec<Result<DeleteResult>>> {
         key::validate_namespace(namespace)?;
         check_items(keys.len())?;
-        check_distinct(keys.iter().map(String::as_str))?;
-        let faults: Vec<_> = keys.iter().map(|key| key::validate(key).err()).collect();
-        let mutations: Vec<Mutation> = keys
-            .iter()
-            .zip(&faults)
-            .filter(|(_, fault)| fault.is_none())
-            .map(|(key, _)| Mutation { key: key.clone(), change: Change::Delete, precondition: Precondition::None })
-            .collect();
-        let count = mutations.len();
-        let outcomes = match count {
-            0 => Vec::new(),
-            _ => self.storage.write(namespace, mutations, false, self.clock.now(), Projection::Key).await?,
-        };
-        if outcomes.len() != count {
-            return Err(miscounted());
+        check_distinct(keys.iter().map(String::as_str).collect())?;
+        let faults = faults(keys);
+        let mut mutations = Vec::new();
+        for (key, fault) in keys.iter().zip(&faults) {
+            if fault.is_none() {
+                let precondition = Precondition::None;
+                mutations.push(Mutation { key: key.clone(), change: Change::Delete, precondition });
+            }
+        }
+        let mut outcomes = Vec::new();
+        if !mutations.is_empty() {
+            outcomes = self.write(namespace, mutations, false, self.clock.now(), Projection::Key).await?;
         }
         let mut outcomes = outcomes.into_iter();
-        let result = |fault| match fault {
-            Some(fault) => Err(fault),
-            None => match outcomes.next().unwrap_or_else(|| Err(miscounted()))? {
-                Outcome::Deleted => Ok(DeleteResult::Deleted),
-                Outcome::Absent => Ok(DeleteResult::Absent),
-                outcome => Err(unfit(&outcome)),
-            },
-        };
-        Ok(faults.into_iter().map(result).collect())
+        let mut results = Vec::with_capacity(keys.len());
+        for fault in faults {
+            let outcome = match fault {
+                Some(fault) => Err(fault),
+                None => outcomes.next().unwrap_or_else(|| Err(miscounted())),
+            };
+            results.push(match outcome {
+                Ok(Outcome::Deleted) => Ok(DeleteResult::Deleted),
+                Ok(Outcome::Absent) => Ok(DeleteResult::Absent),
+                Ok(outcome) => Err(unfit(&outcome)),
+                Err(error) => Err(error),
+            });
+        }
+        Ok(results)
     }
 }

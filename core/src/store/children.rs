@@ -6,11 +6,15 @@
 //! entry is therefore remembered until the walk has passed all keys that begin with its own. Those are few: each is a
 //! prefix of where the walk stands, which is also how a cursor holds them.
 
-use super::{Child, ChildPage, Core, core::check_limit, cursor::Walk};
+use super::{
+    Child, ChildPage, Core,
+    core::check_limit,
+    cursor::{Walk, refused},
+};
 use crate::{
-    Clock, Error, Projection, Result, Storage, Timestamp,
+    Clock, Entry, Projection, Result, Storage,
     key::{self, MAX_KEY_BYTES},
-    storage::{ANSWER_BYTES, Hint, Range},
+    storage::{ANSWER_BYTES, Hint, Page, Range},
 };
 
 /// The most calls of the storage for one page of children.
@@ -21,112 +25,137 @@ const COUNTED: u64 = 50_000;
 const LEAST_PAGE: u32 = 32;
 const MOST_KEYS: u32 = 1000;
 
+/// Lengths in cursors are characters from here on, none of which ends a line.
+const LENGTH: u32 = 0x100;
+
 /// Where a walk goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Default)]
 struct Place {
     /// Only keys from here, or where `after` only keys behind it.
     position: String,
     after: bool,
-    /// Children that were answered for their entries: prefixes of the position, the shorter before the longer.
-    answered: Vec<String>,
-    /// A child that is being counted still, before anything else is done.
-    counting: Option<Counting>,
+    /// Children that were answered for their entries, by their lengths: prefixes of the position, the shorter first.
+    answered: Vec<usize>,
+    /// A child that is looked at still, before anything else is done: the last one that was passed.
+    open: Option<Below>,
 }
 
-/// A child, and how many entries below it were counted so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Counting {
-    key: String,
-    is_entry: bool,
-    below: u64,
-    /// Up to here.
+/// What is known of the entries below a child.
+struct Below {
+    count: u64,
+    /// Up to here they are counted; none: all.
     after: Option<String>,
 }
 
 impl Place {
-    /// Moves on. What no longer is a prefix of the position has been passed with all that begins with it.
-    fn advance(&mut self, position: String, after: bool) {
-        self.answered.retain(|key| position.starts_with(key.as_str()));
-        self.position = position;
-        self.after = after;
-    }
-
-    fn range(&self, end: Option<&str>) -> Range {
-        let to = end.map(str::to_owned);
-        match self.after {
-            true => Range { from: None, to, after: Some(self.position.clone()) },
-            false => Range { from: (!self.position.is_empty()).then(|| self.position.clone()), to, after: None },
+    /// Forgets children that the walk has passed with all that begins with them: the text does not.
+    fn pass(&mut self, text: &str) {
+        while let Some(length) = self.answered.last()
+            && self.position.get(..*length) != text.get(..*length)
+        {
+            self.answered.pop();
         }
     }
 
-    /// Keys hold no line breaks.
+    /// The child that was passed last, and whether that was its entry.
+    fn child(&self) -> (&str, bool) {
+        match self.position.strip_suffix('/') {
+            Some(child) if !self.after => (child, false),
+            _ => (&self.position, true),
+        }
+    }
+
+    /// Lines, since keys hold no line breaks.
     fn encode(&self) -> String {
-        let lengths: Vec<String> = self.answered.iter().map(|key| key.len().to_string()).collect();
-        let mark = if self.after { ">" } else { "=" };
-        let mut text = format!("{mark}{}\n{}", self.position, lengths.join(","));
-        if let Some(counting) = &self.counting {
-            let mark = if counting.is_entry { "+" } else { "-" };
-            text.push_str(&format!("\n{mark}{}\n{}", counting.below, counting.key));
-            if let Some(after) = &counting.after {
-                text.push_str(&format!("\n{after}"));
-            }
+        let mut lengths = String::new();
+        for length in &self.answered {
+            lengths.extend(char::from_u32(LENGTH.saturating_add(*length as u32)));
         }
-        text
+        let (count, after) = match &self.open {
+            Some(Below { count, after: Some(after) }) => (count.to_string(), after.as_str()),
+            _ => (String::new(), ""),
+        };
+        let mark = if self.after { ">" } else { "=" };
+        [mark, &self.position, "\n", &lengths, "\n", &count, "\n", after].concat()
     }
 
     fn decode(text: &str) -> Option<Self> {
-        let mut lines = text.split('\n');
-        let position = lines.next()?;
-        let after = position.starts_with('>');
-        let position = position.strip_prefix(['>', '='])?.to_owned();
-        let lengths = lines.next()?.split(',').filter(|length| !length.is_empty());
-        let answered = lengths.map(|length| Some(position.get(..length.parse().ok()?)?.to_owned()));
-        let answered = answered.collect::<Option<_>>()?;
-        let counting = match lines.next() {
-            None => None,
-            Some(count) => Some(Counting {
-                is_entry: count.starts_with('+'),
-                below: count.strip_prefix(['+', '-'])?.parse().ok()?,
-                key: lines.next().filter(|key| key::validate(key).is_ok())?.to_owned(),
-                after: lines.next().map(str::to_owned),
-            }),
-        };
-        let place = Place { position, after, answered, counting };
-        (lines.next().is_none() && place.position.len() <= MAX_KEY_BYTES).then_some(place)
+        let (position, rest) = text.split_once('\n')?;
+        let (lengths, rest) = rest.split_once('\n')?;
+        let (digits, last) = rest.split_once('\n')?;
+        let (mark, position) = position.split_at_checked(1)?;
+        let (position, after) = (position.to_owned(), mark == ">");
+        let mut place = Place { position, after, ..Place::default() };
+        for length in lengths.chars() {
+            place.answered.push(u32::from(length).checked_sub(LENGTH)? as usize);
+        }
+        if !digits.is_empty() {
+            let mut count: u64 = 0;
+            for digit in digits.chars() {
+                count = count.saturating_mul(10).saturating_add(digit.to_digit(10)?.into());
+            }
+            place.open = Some(Below { count, after: Some(last.to_owned()) });
+            key::validate(place.child().0).ok()?;
+        }
+        (place.position.len() <= MAX_KEY_BYTES).then_some(place)
     }
 }
 
-/// Keys that were read and not yet walked.
+/// Keys that were read, and how many of them are walked.
 #[derive(Default)]
 struct Window {
-    keys: std::collections::VecDeque<String>,
+    keys: Vec<Entry>,
+    walked: usize,
     /// Up to where the keys are known; none: to the end of the level.
     next: Option<String>,
+    read: bool,
 }
 
 impl Window {
-    /// How many keys of the window lie in the range, and whether these are all that there are.
-    fn count(&self, from: &str, to: &str) -> (u64, bool) {
-        let low = self.keys.partition_point(|key| key.as_str() < from);
-        let high = self.keys.partition_point(|key| key.as_str() < to);
-        let all = high < self.keys.len() || self.next.as_deref().is_none_or(|next| next >= to);
-        (high.saturating_sub(low) as u64, all)
+    /// How many of the keys come before the text.
+    fn before(&self, text: &str) -> usize {
+        self.keys.partition_point(|entry| entry.key.as_str() < text)
+    }
+
+    /// What it shows of what is below the child.
+    fn below(&self, child: &str, counts: bool) -> Below {
+        let (from, to) = ([child, "."].concat(), behind(child));
+        let end = self.before(&to);
+        let count = end.saturating_sub(self.before(&from)) as u64;
+        let known = end < self.keys.len() || from.len() >= MAX_KEY_BYTES || (!counts && count > 0);
+        Below { count, after: self.next.clone().filter(|next| !known && *next < to) }
     }
 }
 
 /// One call.
-struct Level<'a, S, C> {
-    core: &'a Core<S, C>,
-    namespace: &'a str,
+struct Level {
     /// The prefix with its dot; empty at the top.
     base: String,
     /// Behind the last key of the level.
     end: Option<String>,
-    now: Timestamp,
     counts: bool,
+    limit: usize,
+    place: Place,
+    window: Window,
+    /// Whether the storage was asked how many entries are below the child that is open.
+    asked: bool,
+    /// How many keys are read next.
+    ask: u32,
     /// How many calls of the storage, and how many keys to be counted, are left.
     scans: usize,
     countable: u64,
+    children: Vec<Child>,
+    weight: usize,
+}
+
+/// What a walk needs to go on.
+enum Need {
+    Keys(Range, u32),
+    Count(Range),
+    /// Nothing: the page is full.
+    More,
+    /// Nothing: the level is at its end.
+    End,
 }
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
@@ -140,181 +169,162 @@ impl<S: Storage, C: Clock> Core<S, C> {
         limit: u32,
     ) -> Result<ChildPage> {
         key::validate_namespace(namespace)?;
-        if let Some(prefix) = prefix {
-            key::validate(prefix)?;
-        }
-        check_limit(limit)?;
         let words = ["children", namespace, prefix.unwrap_or(""), if counts { "counts" } else { "" }];
         let walk = Walk { words: &words };
-        let base = prefix.map_or_else(String::new, |prefix| format!("{prefix}."));
-        let mut place = match cursor {
-            None => Place { position: base.clone(), after: false, answered: Vec::new(), counting: None },
-            Some(cursor) => {
-                let refused = || Error::InvalidArgument("cursor: it is damaged, or belongs to another query".into());
-                Place::decode(&walk.position(cursor)?).ok_or_else(refused)?
+        let mut level = Level::new(prefix, counts, cursor.map(|cursor| (cursor, &walk)), limit)?;
+        let now = self.clock.now();
+        loop {
+            match level.step() {
+                Need::Keys(range, ask) => {
+                    let (hint, want) = (Hint::default(), Projection::Key);
+                    let page = self.storage.scan(namespace, range, hint, now, ask, want).await?;
+                    level.read(page);
+                }
+                Need::Count(range) => {
+                    if let Some(count) = self.storage.count(namespace, range, now).await? {
+                        level.place.open = Some(Below { count, after: None });
+                    }
+                }
+                Need::More => {
+                    let cursor = Some(walk.cursor(&level.place.encode()));
+                    return Ok(ChildPage { children: level.children, cursor });
+                }
+                Need::End => return Ok(ChildPage { children: level.children, cursor: None }),
             }
-        };
-        // A key of this length has no room for anything below it.
-        if base.len() >= MAX_KEY_BYTES {
-            return Ok(ChildPage { children: Vec::new(), cursor: None });
         }
-        let end = prefix.map(behind);
-        let (now, scans) = (self.clock.now(), MAX_SCANS);
-        let mut level = Level { core: self, namespace, base, end, now, counts, scans, countable: COUNTED };
-        let mut children = Vec::new();
-        let more = level.walk(&mut place, limit as usize, &mut children).await?;
-        Ok(ChildPage { children, cursor: more.then(|| walk.cursor(&place.encode())) })
     }
 }
 
-#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
-impl<S: Storage, C: Clock> Level<'_, S, C> {
-    /// Fills the page from the place on, and moves it. Whether more may follow.
-    async fn walk(&mut self, place: &mut Place, limit: usize, children: &mut Vec<Child>) -> Result<bool> {
-        let mut weight: usize = 0;
-        if let Some(counting) = place.counting.take() {
-            match self.count_on(counting).await? {
-                Ok(child) => children.push(child),
-                Err(counting) => {
-                    place.counting = Some(counting);
-                    return Ok(true);
+impl Level {
+    /// A walk over the level, from its beginning or from where the cursor says.
+    fn new(prefix: Option<&str>, counts: bool, cursor: Option<(&str, &Walk<'_>)>, limit: u32) -> Result<Self> {
+        let mut base = String::new();
+        if let Some(prefix) = prefix {
+            key::validate(prefix)?;
+            base = [prefix, "."].concat();
+        }
+        check_limit(limit)?;
+        let place = match cursor {
+            None => Place { position: base.clone(), ..Place::default() },
+            Some((cursor, walk)) => Place::decode(&walk.position(cursor)?).ok_or_else(refused)?,
+        };
+        Ok(Level {
+            base,
+            end: prefix.map(behind),
+            counts,
+            limit: limit as usize,
+            place,
+            window: Window::default(),
+            asked: false,
+            ask: limit.clamp(LEAST_PAGE, MOST_KEYS),
+            scans: MAX_SCANS,
+            countable: COUNTED,
+            children: Vec::new(),
+            weight: 0,
+        })
+    }
+
+    /// Goes on as far as what was read allows.
+    fn step(&mut self) -> Need {
+        loop {
+            if let Some(below) = self.place.open.take() {
+                if below.after.is_none() {
+                    self.answer(below.count);
+                } else if self.countable == 0 || self.scans == 0 {
+                    self.place.open = Some(below);
+                    return Need::More;
+                } else {
+                    let child = self.place.child().0;
+                    let mut range = Range { from: Some([child, "."].concat()), to: Some(behind(child)), after: None };
+                    self.scans = self.scans.saturating_sub(1);
+                    if self.counts && !self.asked {
+                        self.asked = true;
+                        self.place.open = Some(below);
+                        return Need::Count(range);
+                    }
+                    range.after = below.after.clone();
+                    self.place.open = Some(below);
+                    return Need::Keys(range, if self.counts { super::MAX_PAGE } else { 1 });
                 }
             }
-        }
-        let mut ask = u32::try_from(limit).unwrap_or(MOST_KEYS).clamp(LEAST_PAGE, MOST_KEYS);
-        let mut window = self.read(place, ask).await?;
-        loop {
-            let Some(key) = window.keys.front() else {
-                let Some(next) = window.next.take() else { return Ok(false) };
-                place.advance(next, true);
-                if children.len() >= limit || weight >= ANSWER_BYTES || self.scans == 0 {
-                    return Ok(true);
+            let full = self.children.len() >= self.limit || self.weight >= ANSWER_BYTES || self.scans == 0;
+            let (place, window) = (&mut self.place, &mut self.window);
+            let Some(Entry { key, .. }) = window.keys.get(window.walked) else {
+                match window.next.take() {
+                    // A key of this length has no room for anything below it.
+                    None if window.read || self.base.len() >= MAX_KEY_BYTES => return Need::End,
+                    None => {}
+                    // What is left was jumped over.
+                    Some(next) if next < place.position => self.ask = (self.ask / 2).max(LEAST_PAGE),
+                    Some(next) => {
+                        place.pass(&next);
+                        place.position = next;
+                        place.after = true;
+                        self.ask = self.ask.saturating_mul(2).min(MOST_KEYS);
+                    }
                 }
-                ask = ask.saturating_mul(2).min(MOST_KEYS);
-                window = self.read(place, ask).await?;
-                continue;
+                if full {
+                    return Need::More;
+                }
+                self.scans = self.scans.saturating_sub(1);
+                let position = Some(place.position.clone());
+                let (from, after) = if place.after { (None, position) } else { (position, None) };
+                return Need::Keys(Range { from, to: self.end.clone(), after }, self.ask);
             };
-            if children.len() >= limit || weight >= ANSWER_BYTES || self.scans == 0 {
-                return Ok(true);
+            if full {
+                return Need::More;
             }
-            let rest = key.strip_prefix(self.base.as_str()).unwrap_or(key);
-            let (segment, below) = key::split_first(rest);
-            let child = format!("{}{segment}", self.base);
-            let is_entry = below.is_none();
-            place.answered.retain(|answered| key.starts_with(answered.as_str()));
-            let known = place.answered.contains(&child);
-            if is_entry {
-                place.advance(child.clone(), true);
-                place.answered.push(child.clone());
-                window.keys.pop_front();
+            let (segment, below) = key::split_first(key.strip_prefix(self.base.as_str()).unwrap_or(key));
+            let child = [&self.base, segment].concat();
+            place.pass(key);
+            if place.answered.last() != Some(&child.len()) {
+                place.open = Some(window.below(&child, self.counts));
+                self.asked = false;
+            }
+            place.after = below.is_none();
+            if place.after {
+                window.walked = window.walked.saturating_add(1);
+                place.answered.push(child.len());
+                place.position = child;
             } else {
-                place.advance(behind(&child), false);
-            }
-            if !known {
-                weight = weight.saturating_add(child.len().saturating_mul(2));
-                match self.child(child, is_entry, &window).await? {
-                    Ok(child) => children.push(child),
-                    Err(counting) => {
-                        place.counting = Some(counting);
-                        return Ok(true);
-                    }
-                }
-            }
-            if !is_entry {
                 // Over all that is below it.
-                while window.keys.front().is_some_and(|key| *key < place.position) {
-                    window.keys.pop_front();
-                }
-                let past = window.next.as_ref().is_some_and(|next| *next < place.position);
-                if window.keys.is_empty() && past {
-                    if children.len() >= limit || weight >= ANSWER_BYTES || self.scans == 0 {
-                        return Ok(true);
-                    }
-                    ask = (ask / 2).max(LEAST_PAGE);
-                    window = self.read(place, ask).await?;
-                }
+                place.position = behind(&child);
+                window.walked = window.before(&place.position);
             }
         }
     }
 
-    async fn read(&mut self, place: &Place, ask: u32) -> Result<Window> {
-        let page = self.scan(place.range(self.end.as_deref()), ask).await?;
-        Ok(Window { keys: page.0.into(), next: page.1 })
-    }
-
-    async fn scan(&mut self, range: Range, ask: u32) -> Result<(Vec<String>, Option<String>)> {
-        self.scans = self.scans.saturating_sub(1);
-        let storage = &self.core.storage;
-        let page = storage.scan(self.namespace, range, Hint::default(), self.now, ask, Projection::Key).await?;
-        Ok((page.items.into_iter().map(|entry| entry.key).collect(), page.next))
-    }
-
-    /// All about one child; or how far it was counted, where that is too much for one call.
-    async fn child(&mut self, key: String, is_entry: bool, window: &Window) -> Result<Result<Child, Counting>> {
-        let (from, to) = (format!("{key}."), behind(&key));
-        if from.len() >= MAX_KEY_BYTES {
-            return Ok(Ok(finished(key, is_entry, self.counts.then_some(0), false)));
-        }
-        let (seen, all) = window.count(&from, &to);
-        if !self.counts {
-            let has_children = !is_entry || seen > 0 || (!all && self.any(from, to).await?);
-            return Ok(Ok(finished(key, is_entry, None, has_children)));
-        }
-        if all {
-            return Ok(Ok(finished(key, is_entry, Some(seen), seen > 0)));
-        }
-        let range = Range { from: Some(from), to: Some(to), after: None };
-        self.scans = self.scans.saturating_sub(1);
-        match self.core.storage.count(self.namespace, range, self.now).await? {
-            Some(below) => Ok(Ok(counted(key, is_entry, below))),
-            None => self.count_on(Counting { key, is_entry, below: 0, after: None }).await,
-        }
-    }
-
-    /// Whether any key lies in the range below the child.
-    async fn any(&mut self, from: String, to: String) -> Result<bool> {
-        let mut range = Range { from: Some(from), to: Some(to), after: None };
-        loop {
-            match self.scan(range.clone(), 1).await? {
-                (keys, _) if !keys.is_empty() => return Ok(true),
-                (_, None) => return Ok(false),
-                (_, next) => range.after = next,
+    /// Takes the keys that were needed: those below the child that is open, or else of the level.
+    fn read(&mut self, page: Page) {
+        match &mut self.place.open {
+            None => self.window = Window { keys: page.items, walked: 0, next: page.next, read: true },
+            Some(below) => {
+                let count = page.items.len() as u64;
+                below.count = below.count.saturating_add(count);
+                self.countable = self.countable.saturating_sub(count);
+                // Where no count is asked for, one entry says enough.
+                below.after = page.next.filter(|_| self.counts || count == 0);
             }
         }
     }
 
-    /// Counts what is below, key by key.
-    async fn count_on(&mut self, mut counting: Counting) -> Result<Result<Child, Counting>> {
-        let (from, to) = (format!("{}.", counting.key), behind(&counting.key));
-        loop {
-            if self.countable == 0 || self.scans == 0 {
-                return Ok(Err(counting));
-            }
-            let range = Range { from: Some(from.clone()), to: Some(to.clone()), after: counting.after.take() };
-            let (keys, next) = self.scan(range, super::MAX_PAGE).await?;
-            let count = keys.len() as u64;
-            counting.below = counting.below.saturating_add(count);
-            self.countable = self.countable.saturating_sub(count);
-            counting.after = next;
-            if counting.after.is_none() {
-                return Ok(Ok(counted(counting.key, counting.is_entry, counting.below)));
-            }
-        }
+    /// Puts the child that was passed last on the page.
+    fn answer(&mut self, below: u64) {
+        let (key, is_entry) = self.place.child();
+        // A child that is no entry was shown by one below it, whatever became of that since.
+        let below = if is_entry { below } else { below.max(1) };
+        self.weight = self.weight.saturating_add(key.len().saturating_mul(2));
+        self.children.push(Child {
+            segment: key::unescape(key.strip_prefix(self.base.as_str()).unwrap_or(key)).into_owned(),
+            key: key.to_owned(),
+            is_entry,
+            below: self.counts.then_some(below),
+            has_children: below > 0,
+        });
     }
 }
 
 /// The first text behind all that is below the key: the slash comes right after the dot.
 fn behind(key: &str) -> String {
-    format!("{key}/")
-}
-
-/// A child that is no entry was shown by one below it, whatever became of that since.
-fn counted(key: String, is_entry: bool, below: u64) -> Child {
-    let below = if is_entry { below } else { below.max(1) };
-    finished(key, is_entry, Some(below), below > 0)
-}
-
-fn finished(key: String, is_entry: bool, below: Option<u64>, has_children: bool) -> Child {
-    let segment = key::segments(&key).last().unwrap_or_default();
-    Child { segment: key::unescape(segment).into_owned(), key, is_entry, below, has_children }
+    [key, "/"].concat()
 }

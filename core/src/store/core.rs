@@ -59,6 +59,23 @@ impl<S: Storage, C: Clock> Core<S, C> {
         ttls.iter().find(|(name, _)| name == namespace).map(|(_, ttl)| *ttl)
     }
 
+    /// Writes: one result for each mutation, in order.
+    pub(super) async fn write(
+        &self,
+        namespace: &str,
+        mutations: Vec<Mutation>,
+        atomic: bool,
+        now: Timestamp,
+        on_conflict: Projection,
+    ) -> Result<Vec<Result<Outcome>>> {
+        let count = mutations.len();
+        let outcomes = self.storage.write(namespace, mutations, atomic, now, on_conflict).await?;
+        if outcomes.len() != count {
+            return Err(miscounted());
+        }
+        Ok(outcomes)
+    }
+
     /// Writes one mutation.
     pub(super) async fn write_one(
         &self,
@@ -67,11 +84,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
         now: Timestamp,
         on_conflict: Projection,
     ) -> Result<Outcome> {
-        let mut outcomes = self.storage.write(namespace, vec![mutation], false, now, on_conflict).await?.into_iter();
-        match (outcomes.next(), outcomes.next()) {
-            (Some(outcome), None) => outcome,
-            _ => Err(miscounted()),
-        }
+        let mut outcomes = self.write(namespace, vec![mutation], false, now, on_conflict).await?;
+        outcomes.pop().unwrap_or_else(|| Err(miscounted()))
     }
 }
 
@@ -98,13 +112,16 @@ pub(super) fn check_limit(limit: u32) -> Result<()> {
 }
 
 /// Whether no key comes twice.
-pub(super) fn check_distinct<'a>(keys: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut sorted: Vec<&str> = keys.collect();
-    order::sort(&mut sorted, |a, b| a < b);
-    match sorted.iter().zip(sorted.iter().skip(1)).find(|(a, b)| a == b) {
-        None => Ok(()),
-        Some((key, _)) => Err(Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(key)))),
+pub(super) fn check_distinct(mut keys: Vec<&str>) -> Result<()> {
+    order::sort(&mut keys, |a, b| a < b);
+    for pair in keys.windows(2) {
+        if let [a, b] = pair
+            && a == b
+        {
+            return Err(Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(a))));
+        }
     }
+    Ok(())
 }
 
 /// Whether a state that was read with its value is what was written: size and checksum are looked at on every read.
@@ -127,6 +144,13 @@ pub(super) fn project(key: &str, state: Option<State>, want: Projection) -> Resu
         Projection::Value => verify(key, &state)?,
     }
     Ok(Some(state))
+}
+
+/// The state without its value.
+pub(super) fn bare(state: Option<State>) -> Option<State> {
+    let mut state = state?;
+    state.value = None;
+    Some(state)
 }
 
 /// What was read is not what was written.

@@ -1,7 +1,5 @@
 //! Cursors: where a walk goes on, tied to what is walked.
 
-use std::fmt::Write;
-
 use crate::{Error, Result};
 
 /// What a walk is about: part of every cursor, so that none is taken for another's.
@@ -13,44 +11,56 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// The cursor for a position: 16 hexadecimal digits that fit walk and position, then the position in hexadecimal.
     pub(super) fn cursor(&self, position: &str) -> String {
-        let mut cursor = format!("{:016x}", self.mark(position));
-        for byte in position.bytes() {
-            // Writing to a string cannot fail.
-            let _ = write!(cursor, "{byte:02x}");
+        let mut cursor = String::new();
+        for bytes in [&self.mark(position).to_le_bytes(), position.as_bytes()] {
+            for byte in bytes {
+                for digit in [byte >> 4, byte & 15] {
+                    cursor.extend(char::from_digit(digit.into(), 16));
+                }
+            }
         }
         cursor
     }
 
     /// The position in a cursor of this walk.
     pub(super) fn position(&self, cursor: &str) -> Result<String> {
-        let refused = || Error::InvalidArgument("cursor: it is damaged, or belongs to another query".into());
-        let (mark, position) = cursor.split_at_checked(16).ok_or_else(refused)?;
-        let digits = |pair: &[u8]| {
-            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2 && !pair.starts_with('+'))?;
-            u8::from_str_radix(pair, 16).ok()
-        };
-        let bytes: Option<Vec<u8>> = position.as_bytes().chunks(2).map(digits).collect();
-        let position = String::from_utf8(bytes.ok_or_else(refused)?).map_err(|_| refused())?;
-        // No cursor of ours holds other control characters, and no storage is to be asked for any.
-        let legal = mark == format!("{:016x}", self.mark(&position))
-            && !position.contains(|c: char| c.is_control() && c != '\n');
-        if legal { Ok(position) } else { Err(refused()) }
+        let (mut bytes, mut byte): (Vec<u8>, u8) = (Vec::new(), 0);
+        for (index, digit) in cursor.bytes().enumerate() {
+            byte = byte << 4 | char::from(digit).to_digit(16).unwrap_or_default() as u8;
+            if index > 16 && index % 2 == 1 {
+                bytes.push(byte);
+            }
+        }
+        match String::from_utf8(bytes) {
+            // Whatever is not as we write it is not ours. No cursor of ours holds other control characters, and no storage is
+            // to be asked for any.
+            Ok(position)
+                if self.cursor(&position) == cursor && !position.contains(|c: char| c.is_control() && c != '\n') =>
+            {
+                Ok(position)
+            }
+            _ => Err(refused()),
+        }
     }
 
-    /// FNV-1a over all words and the position, each with its length, so that none runs into the next.
+    /// FNV-1a over all words and the position, each followed by a byte that is in no text, so that none runs into the next.
     fn mark(&self, position: &str) -> u64 {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-        let mut feed = |bytes: &[u8]| {
-            for byte in bytes {
-                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let mut feed = |word: &str| {
+            for byte in word.bytes().chain([0xff]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
         };
-        for word in self.words.iter().chain([&position]) {
-            feed(&(word.len() as u64).to_le_bytes());
-            feed(word.as_bytes());
+        for word in self.words {
+            feed(word);
         }
+        feed(position);
         hash
     }
+}
+
+pub(super) fn refused() -> Error {
+    Error::InvalidArgument("cursor: it is damaged, or belongs to another query".into())
 }
 
 #[cfg(test)]

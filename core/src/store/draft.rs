@@ -47,7 +47,17 @@ impl Draft {
         Mutation { key: self.key, change, precondition: self.precondition }
     }
 
-    /// The write over what was seen.
+    /// The write over what was seen, which guards it; none where its precondition does not hold.
+    pub(super) fn over(&self, seen: Option<&State>, now: Timestamp) -> Option<Mutation> {
+        let version = seen.map(|state| &state.version);
+        if !self.precondition.holds(version) {
+            return None;
+        }
+        let precondition = version.cloned().map_or(Precondition::Absent, Precondition::Version);
+        Some(Mutation { key: self.key.clone(), change: self.change(seen, now), precondition })
+    }
+
+    /// The change of what was seen.
     pub(super) fn change(&self, seen: Option<&State>, now: Timestamp) -> Change {
         let mut attributes = Attributes { created_at: now, updated_at: now, ..self.attributes.clone() };
         if let Some(seen) = seen {

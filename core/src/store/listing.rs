@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Core, EntryPage, MAX_ITEMS, MAX_PAGE, Progress, Query,
-    core::{check_limit, miscounted, unfit, verify},
+    core::{check_limit, miscounted, project, unfit},
     cursor::Walk,
 };
 use crate::{
@@ -180,10 +180,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
                     Mutation { key: entry.key.clone(), change: Change::Delete, precondition }
                 })
                 .collect();
-            let outcomes = self.storage.write(plan.namespace, mutations, false, now, Projection::Attributes).await?;
-            if outcomes.len() != part.len() {
-                return Err(miscounted());
-            }
+            let outcomes = self.write(plan.namespace, mutations, false, now, Projection::Attributes).await?;
             for (entry, outcome) in part.into_iter().zip(outcomes) {
                 match outcome? {
                     Outcome::Deleted => count = count.saturating_add(1),
@@ -302,15 +299,11 @@ impl Steps {
 }
 
 /// As much of the entry as is wanted.
-fn answered(mut entry: Entry, want: Projection) -> Result<Entry> {
-    let Entry { key, state } = &mut entry;
-    match (want, state) {
-        (Projection::Key, state) => *state = None,
-        (Projection::Attributes, Some(state)) => state.value = None,
-        (Projection::Value, Some(state)) => verify(key, state)?,
-        (_, None) => return Err(Error::Internal("the storage left out what was asked for".into())),
+fn answered(Entry { key, state }: Entry, want: Projection) -> Result<Entry> {
+    if state.is_none() && want != Projection::Key {
+        return Err(Error::Internal("the storage left out what was asked for".into()));
     }
-    Ok(entry)
+    Ok(Entry { state: project(&key, state, want)?, key })
 }
 
 /// About how many bytes it takes in an answer.

@@ -2,7 +2,7 @@
 
 use super::{
     ChangeResult, Core, Expiry,
-    core::{check_names, corrupt},
+    core::{bare, check_names, corrupt},
     draft::Times,
 };
 use crate::{
@@ -89,7 +89,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         let mut refusal = ChangeResult::Absent;
         let mut decide = |seen: Option<State>, now| {
             if !precondition.holds(seen.as_ref().map(|state| &state.version)) {
-                refusal = ChangeResult::Conflict(seen.map(|state| State { value: None, ..state }));
+                refusal = ChangeResult::Conflict(bare(seen));
                 return Ok(None);
             }
             refusal = ChangeResult::Absent;

@@ -2,7 +2,7 @@
 
 use super::{
     Core,
-    core::{unfit, verify},
+    core::{project, unfit},
 };
 use crate::{
     Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
@@ -44,10 +44,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     ) -> Result<Option<Version>> {
         #[cfg(all(not(feature = "component"), target_family = "wasm"))]
         {
-            let mut verified = |seen: Option<State>, now| {
-                verify_wanted(key, seen.as_ref(), want)?;
-                decide(seen, now)
-            };
+            let mut verified = |seen: Option<State>, now| decide(project(key, seen, want)?, now);
             if let Some(updated) = self.storage.update(namespace, key, now, want, &mut verified).await {
                 return updated;
             }
@@ -73,7 +70,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
             };
             stale = false;
             let mutation = Mutation { key: key.to_owned(), change, precondition };
-            seen = match self.write_one(namespace, mutation, tries.now, want).await? {
+            let state = match self.write_one(namespace, mutation, tries.now, want).await? {
                 Outcome::Written(version) => return Ok(Some(version)),
                 Outcome::Conflict(state) => state,
                 Outcome::Absent => None,
@@ -84,21 +81,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
                 },
             };
             self.again(namespace, key, &mut tries).await?;
-            verify_wanted(key, seen.as_ref(), want)?;
+            seen = project(key, state, want)?;
         }
-    }
-
-    /// The state of the key, verified if it is wanted with its value.
-    pub(super) async fn seen(
-        &self,
-        namespace: &str,
-        key: &str,
-        now: Timestamp,
-        want: Projection,
-    ) -> Result<Option<State>> {
-        let state = self.storage.get(namespace, key, now, want == Projection::Value).await?;
-        verify_wanted(key, state.as_ref(), want)?;
-        Ok(state)
     }
 
     /// Waits before another try, or gives up.
@@ -111,12 +95,5 @@ impl<S: Storage, C: Clock> Core<S, C> {
         }
         self.storage.backoff(namespace, key, tries.count).await;
         Ok(())
-    }
-}
-
-fn verify_wanted(key: &str, state: Option<&State>, want: Projection) -> Result<()> {
-    match state {
-        Some(state) if want == Projection::Value => verify(key, state),
-        _ => Ok(()),
     }
 }

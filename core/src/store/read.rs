@@ -2,10 +2,10 @@
 
 use super::{
     Core,
-    core::{check_items, check_names, miscounted, verify},
+    core::{check_items, check_names, miscounted, project},
 };
 use crate::{
-    Attributes, Clock, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, key, order,
+    Attributes, Clock, Error, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, key, order,
     storage::{Change, Mutation, Outcome},
 };
 
@@ -14,8 +14,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn get(&self, namespace: &str, key: &str) -> Result<Option<State>> {
         check_names(namespace, key)?;
         let now = self.clock.now();
-        let Some(mut state) = self.storage.get(namespace, key, now, true).await? else { return Ok(None) };
-        verify(key, &state)?;
+        let Some(mut state) = self.seen(namespace, key, now, Projection::Value).await? else { return Ok(None) };
         if let Some(mutation) = self.slide(key, &state, now) {
             // Whatever becomes of it, the read stands.
             if let Ok(Outcome::Held) = self.write_one(namespace, mutation, now, Projection::Key).await {
@@ -27,11 +26,19 @@ impl<S: Storage, C: Clock> Core<S, C> {
 
     pub(crate) async fn describe(&self, namespace: &str, key: &str) -> Result<Option<State>> {
         check_names(namespace, key)?;
-        let mut state = self.storage.get(namespace, key, self.clock.now(), false).await?;
-        if let Some(state) = &mut state {
-            state.value = None;
-        }
-        Ok(state)
+        self.seen(namespace, key, self.clock.now(), Projection::Attributes).await
+    }
+
+    /// The state of the key, as much of it as is wanted; verified if that includes the value.
+    pub(super) async fn seen(
+        &self,
+        namespace: &str,
+        key: &str,
+        now: Timestamp,
+        want: Projection,
+    ) -> Result<Option<State>> {
+        let state = self.storage.get(namespace, key, now, want == Projection::Value).await?;
+        project(key, state, want)
     }
 
     pub(crate) async fn get_many(
@@ -43,26 +50,29 @@ impl<S: Storage, C: Clock> Core<S, C> {
         key::validate_namespace(namespace)?;
         check_items(keys.len())?;
         let now = self.clock.now();
-        let faults: Vec<_> = keys.iter().map(|key| key::validate(key).err()).collect();
-        let found = if faults.iter().all(Option::is_none) {
-            self.storage_get_many(namespace, keys, now, with_value).await?
-        } else {
-            let legal = keys.iter().zip(&faults).filter(|(_, fault)| fault.is_none());
-            let legal: Vec<String> = legal.map(|(key, _)| key.clone()).collect();
-            self.storage_get_many(namespace, &legal, now, with_value).await?
-        };
-        let mut found = found.into_iter();
+        let faults = faults(keys);
+        let mut legal = Vec::new();
+        let mut asked = keys;
+        if faults.iter().any(Option::is_some) {
+            for (key, fault) in keys.iter().zip(&faults) {
+                if fault.is_none() {
+                    legal.push(key.clone());
+                }
+            }
+            asked = &legal;
+        }
+        let mut found = self.storage_get_many(namespace, asked, now, with_value).await?.into_iter();
+        let want = if with_value { Projection::Value } else { Projection::Attributes };
         let mut states = Vec::with_capacity(keys.len());
         for (key, fault) in keys.iter().zip(faults) {
-            let state = match fault {
+            states.push(match fault {
                 Some(fault) => Err(fault),
                 None => match found.next() {
-                    Some(state) => state.and_then(|state| checked(key, state, with_value)),
+                    Some(state) => state.and_then(|state| project(key, state, want)),
                     // The storage answers for the first keys only, and so do we.
                     None => break,
                 },
-            };
-            states.push(state);
+            });
         }
         if with_value {
             self.slide_many(namespace, keys, &mut states, now).await;
@@ -71,7 +81,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     }
 
     /// The storage's answer: for all keys, or for at least one.
-    async fn storage_get_many(
+    pub(super) async fn storage_get_many(
         &self,
         namespace: &str,
         keys: &[String],
@@ -120,7 +130,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         order::sort(&mut mutations, |a, b| a.key < b.key);
         mutations.dedup_by(|a, b| a.key == b.key);
         let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
-        let Ok(outcomes) = self.storage.write(namespace, mutations, false, now, Projection::Key).await else { return };
+        let Ok(outcomes) = self.write(namespace, mutations, false, now, Projection::Key).await else { return };
         for (key, state) in keys.iter().zip(states) {
             let place = names.binary_search(key).ok();
             if let Ok(Some(state)) = state
@@ -148,11 +158,7 @@ fn slid(attributes: &Attributes, now: Timestamp) -> Option<Timestamp> {
     (due && to > at).then_some(to)
 }
 
-fn checked(key: &str, state: Option<State>, with_value: bool) -> Result<Option<State>> {
-    let Some(mut state) = state else { return Ok(None) };
-    match with_value {
-        true => verify(key, &state)?,
-        false => state.value = None,
-    }
-    Ok(Some(state))
+/// What is wrong with each key.
+pub(super) fn faults(keys: &[String]) -> Vec<Option<Error>> {
+    keys.iter().map(|key| key::validate(key).err()).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Check, Core, Failure, TransactionResult,
-    core::{check_distinct, check_items, miscounted, unfit},
+    core::{bare, check_distinct, check_items, miscounted, unfit},
     draft::Draft,
     modify::Tries,
 };
@@ -63,8 +63,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
             Action::Delete(key) => key.clone(),
         };
         let keys: Vec<String> = actions.iter().map(action_key).collect();
-        check_distinct(checks.iter().map(|check| check.key.as_str()))?;
-        check_distinct(keys.iter().map(String::as_str))?;
+        check_distinct(checks.iter().map(|check| check.key.as_str()).collect())?;
+        check_distinct(keys.iter().map(String::as_str).collect())?;
         for key in checks.iter().map(|check| &check.key).chain(&keys) {
             key::validate(key)?;
         }
@@ -139,10 +139,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
                 };
                 mutations.push(Mutation { key: part.key.clone(), change, precondition });
             }
-            let outcomes = self.storage.write(namespace, mutations, true, tries.now, Projection::Attributes).await?;
-            if outcomes.len() != parts.len() {
-                return Err(miscounted());
-            }
+            let outcomes = self.write(namespace, mutations, true, tries.now, Projection::Attributes).await?;
             let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
             let mut failures = Vec::new();
             let mut rival = None;
@@ -192,8 +189,7 @@ impl Part {
 }
 
 fn failure(in_checks: bool, index: usize, current: Option<State>) -> Failure {
-    let current = current.map(|state| State { value: None, ..state });
-    Failure { in_checks, index: u32::try_from(index).unwrap_or(u32::MAX), current }
+    Failure { in_checks, index: u32::try_from(index).unwrap_or(u32::MAX), current: bare(current) }
 }
 
 /// What the actions came to, in the caller's order. Only where every part was applied.
