@@ -166,12 +166,16 @@ export async function ttl(
 export async function touch(
   session: Session,
   key: string,
-  expiry: number | (CallOptions & ExpiryOptions & Version),
+  expiry: number | null | (CallOptions & ExpiryOptions & Version),
 ): Promise<boolean> {
-  const options = typeof expiry === 'number' ? { ttl: expiry } : given(expiry, NAMES.expiryUnderCondition);
+  const options =
+    typeof expiry === 'number' || expiry === null ? { ttl: expiry } : given(expiry, NAMES.expiryUnderCondition);
   const wanted = normal(options);
   if (wanted?.expiry === undefined) throw invalid('touch: a ttl or another expiry is expected');
-  return expire(session, key, wanted, options?.signal);
+  const result = await session.call<string | undefined | unknown[]>(options?.signal, () =>
+    session.handle.setExpiry(session.namespace, wellFormed(key, 'key'), wanted),
+  );
+  return typeof result === 'string';
 }
 
 export async function persist(
@@ -179,13 +183,5 @@ export async function persist(
   key: string,
   options: (CallOptions & Version) | undefined,
 ): Promise<boolean> {
-  const wanted = normal(given(options, NAMES.condition)) ?? NOTHING;
-  return expire(session, key, { ...wanted, expiry: 2 }, options?.signal);
-}
-
-async function expire(session: Session, key: string, wanted: Normal, signal: AbortSignal | undefined) {
-  const result = await session.call<string | undefined | unknown[]>(signal, () =>
-    session.handle.setExpiry(session.namespace, wellFormed(key, 'key'), wanted),
-  );
-  return typeof result === 'string';
+  return touch(session, key, { ...given(options, NAMES.condition), ttl: null });
 }

@@ -55,16 +55,10 @@ async function copy(target: KVStore, entry: Entry): Promise<boolean> {
   const { key, value, metadata, contentType, expiresAt, slidingMs } = entry;
   const left = expiresAt === undefined ? undefined : expiresAt.getTime() - Date.now();
   if (left !== undefined && left <= 0) return false;
-  const { ttl: _, ...rest } = metadata;
-  const hint = typeof metadata['ttl'] === 'number' && expiresAt === undefined;
+  const expiry =
+    slidingMs !== undefined ? { ttlMs: slidingMs, sliding: true } : expiresAt !== undefined ? { expiresAt } : { ttl: null };
   try {
-    await target.set(key, value as object, {
-      // A number `ttl` in the metadata would be taken for the expiry that the entry does not have.
-      metadata: hint ? rest : metadata,
-      contentType,
-      ...(slidingMs === undefined ? { expiresAt } : { ttlMs: slidingMs, sliding: true }),
-    });
-    if (hint) await target.setMetadata(key, { ttl: metadata['ttl'] });
+    await target.set(key, value as object, { metadata, contentType, ...expiry });
     return true;
   } catch (error) {
     if (error instanceof KvError && error.code === 'invalid-argument' && left !== undefined && left < 1000) return false;

@@ -13,8 +13,11 @@ export interface CallOptions {
 
 /** When an entry expires; at most one of these. */
 export interface ExpiryOptions {
-  /** From now, in seconds; fractions are allowed. */
-  ttl?: number | undefined;
+  /**
+   * From now, in seconds; fractions are allowed. `null`: never, as {@link KVStore.ttl} answers it, also where the metadata or a
+   * service's default for the namespace would say otherwise.
+   */
+  ttl?: number | null | undefined;
   /** From now, in milliseconds. */
   ttlMs?: number | undefined;
   /** At this instant: a `Date`, or milliseconds since 1970. */
@@ -36,8 +39,8 @@ export interface ConditionOptions {
 /** Options of {@link KVStore.set}. */
 export interface SetOptions extends CallOptions, ExpiryOptions, ConditionOptions {
   /**
-   * Replaces all metadata. A number `ttl` in it (seconds) is the ttl where the options name none, a string `content_type` the
-   * content type.
+   * Replaces all metadata. A number `ttl` in it (seconds) is the ttl where the options name no expiry, a string `content_type`
+   * the content type where they name none.
    */
   metadata?: Metadata | undefined;
   /** The value's media type. */
@@ -76,7 +79,8 @@ function expiryOf(options: ExpiryOptions): { expiry: number | undefined; ms: num
   const { ttl, ttlMs, expiresAt, sliding, keepTtl } = options;
   const given = [ttl, ttlMs, expiresAt, keepTtl === true ? true : undefined].filter((one) => one !== undefined);
   if (given.length > 1) throw invalid('ttl, ttlMs, expiresAt, keepTtl: at most one of them');
-  if (sliding === true && ttl === undefined && ttlMs === undefined) throw invalid('sliding: it needs ttl or ttlMs');
+  if (sliding === true && (ttl ?? ttlMs) === undefined) throw invalid('sliding: it needs a span, as ttl or ttlMs');
+  if (ttl === null) return { expiry: 2, ms: undefined };
   if (ttl !== undefined) return { expiry: sliding === true ? 4 : 3, ms: seconds(ttl) };
   if (ttlMs !== undefined) return { expiry: sliding === true ? 4 : 3, ms: whole(positive(ttlMs, 'ttlMs'), 'ttlMs') };
   if (expiresAt !== undefined) {

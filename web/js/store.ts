@@ -279,10 +279,13 @@ export class KVStore {
     return entries.ttl(this.#session, key, options);
   }
 
-  /** Gives an entry a new ttl, in seconds, or another expiry. Whether it was there, and of the version asked for. */
+  /**
+   * Gives an entry a new ttl, in seconds (`null`: never), or another expiry. Whether it was there, and of the version asked
+   * for.
+   */
   touch(
     key: string,
-    expiry: number | (CallOptions & ExpiryOptions & Pick<ConditionOptions, 'ifVersion'>),
+    expiry: number | null | (CallOptions & ExpiryOptions & Pick<ConditionOptions, 'ifVersion'>),
   ): Promise<boolean> {
     return entries.touch(this.#session, key, expiry);
   }

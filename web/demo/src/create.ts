@@ -34,7 +34,7 @@ export function askCreate(store: Store, prefix = ''): Promise<string | undefined
     yes: 'Create',
     done: async () => {
       const wanted = span.read();
-      const expiry = wanted === undefined ? {} : { ttl: wanted.ttl, sliding: wanted.sliding };
+      const expiry = wanted === undefined ? { ttl: null } : { ttl: wanted.ttl, sliding: wanted.sliding };
       const value = editor.read();
       const { written } = await store.set(input.value, value, { ...expiry, contentType: value.contentType, ifAbsent: true });
       if (!written) throw new Error(THERE);

@@ -72,6 +72,44 @@ export default ({ KVStore, equal, ok, refused }) => ({
     });
   },
 
+  async a_ttl_of_null_is_never({ open }) {
+    const store = await open();
+    // Metadata that would say otherwise.
+    const never = { ttl: null, metadata: { ttl: 5 } };
+    const end = async (key) => [await store.ttl(key), (await store.describe(key)).expiresAt, await store.getMetadata(key)];
+    const calls = {
+      set: (key) => store.set(key, 1, never),
+      overwrite: (key) => store.set(key, 0, { ttl: 60 }).then(() => store.set(key, 1, never)),
+      setMany: (key) => store.setMany({ [key]: 1 }, never),
+      compareAndSwap: (key) => store.compareAndSwap(key, undefined, 1, never),
+      transact: (key) => store.transact([], [{ set: key, value: 1, ...never }]),
+    };
+    for (const [key, call] of Object.entries(calls)) {
+      await call(key);
+      equal(await end(key), [null, undefined, { ttl: 5 }], key);
+      equal(await store.get(key), 1, key);
+    }
+    // What keeps an expiry ends it, and what changes it too.
+    const changes = {
+      increment: (key) => store.increment(key, 1, { ttl: null }),
+      append: (key) => store.set(key, 'a', { ttl: 60, sliding: true }).then(() => store.append(key, 'b', { ttl: null })),
+      touch: (key) => store.touch(key, null),
+      touchWith: async (key) => store.touch(key, { ttl: null, ifVersion: (await store.describe(key)).version }),
+      touchAsAnother: async (key) => store.touch(key, await store.ttl('set')),
+    };
+    for (const [key, change] of Object.entries(changes)) {
+      await store.set(key, 1, { ttl: 60 });
+      ok(await change(key), key);
+      equal(await end(key), [null, undefined, {}], key);
+      equal((await store.describe(key)).slidingMs, undefined, key);
+    }
+    equal(await store.increment('fresh', 1, { ttl: null }), 1);
+    equal(await store.append('freshText', 'a', { ttl: null }), 1);
+    equal([await store.ttl('fresh'), await store.ttl('freshText')], [null, null]);
+    ok(!(await store.touch('nothing', null)));
+    ok(!(await store.touch('set', { ttl: null, ifVersion: 'another' })));
+  },
+
   async concurrent_calls_in_one_tick({ open, backend }) {
     const store = await open();
     // Each has its own outcome, also where they share a transaction.

@@ -92,7 +92,8 @@ export default ({ KVStore, equal, ok, refused }) => ({
     await store.set('k', 1);
     for (const options of [
       { ttl: 0 }, { ttl: -1 }, { ttl: NaN }, { ttl: '60' }, { ttl: 1e300 }, { ttlMs: 0 }, { expiresAt: new Date(NaN) },
-      { expiresAt: new Date(0) }, { ttl: 1, ttlMs: 1 }, { ttl: 1, keepTtl: true }, { sliding: true }, { tll: 5 }, null, 5,
+      { expiresAt: new Date(0) }, { ttl: 1, ttlMs: 1 }, { ttl: 1, keepTtl: true }, { sliding: true }, { ttl: null, sliding: true },
+      { ttl: null, ttlMs: 1 }, { ttl: null, expiresAt: Date.now() + 1e6 }, { ttl: null, keepTtl: true }, { ttlMs: null }, { tll: 5 }, null, 5,
       { ifVersion: 'x', ifAbsent: true }, { ifVersion: '' }, { ifVersion: 5 }, { metadata: [] }, { metadata: 'x' },
       { metadata: { a: NaN } }, { contentType: 'a\nb' }, { contentType: '' },
     ]) {
@@ -103,6 +104,8 @@ export default ({ KVStore, equal, ok, refused }) => ({
       await refused('invalid-argument', async () => store.entries('**', { pageSize }), `${pageSize}`);
     }
     await refused('invalid-argument', () => store.touch('k', {}));
+    await refused('invalid-argument', () => store.touch('k', { ttl: null, sliding: true }));
+    await refused('invalid-argument', () => store.persist('k', { ttl: 60 }));
     await refused('invalid-argument', () => store.increment('k', NaN));
     await refused('invalid-argument', () => store.increment('k', '1'));
     await refused('invalid-argument', () => store.setMetadata('k', null));

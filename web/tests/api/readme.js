@@ -217,10 +217,15 @@ export default ({ KVStore, migrateStore, equal, ok }) => ({
     for (let at = 0; at < 250; at += 1) await source.set(`k.${at}`, { at }, at % 2 ? { ttl: 1000 + at } : {});
     await source.set('blob', new Blob(['hello'], { type: 'text/plain' }), { metadata: { by: 'me', ttl: 500 } });
     await source.setMetadata('k.0', { note: 'even' });
-    const steps = [];
+    // Metadata that say another expiry than there is.
+    await source.set('hint.none', 1, { metadata: { ttl: 7 }, ttl: null });
+    await source.set('hint.other', 1, { metadata: { ttl: 7 }, ttl: 1000 });
+    const [steps, written] = [[], []];
+    target.subscribe('**', ({ key }) => written.push(key));
     const done = await migrateStore(source, target, { batchSize: 100, onProgress: ({ copied }) => steps.push(copied) });
-    equal(done, { copied: 251, expired: 0 });
-    equal(steps, [100, 200, 251]);
+    equal(done, { copied: 253, expired: 0 });
+    equal(steps, [100, 200, 253]);
+    equal([written.length, new Set(written).size], [253, 253], 'each was written once');
     for (const entry of await source.descriptions()) {
       const { version, updatedAt, createdAt, ...rest } = await target.describe(entry.key);
       ok(version !== entry.version && updatedAt >= entry.updatedAt && createdAt >= entry.createdAt);

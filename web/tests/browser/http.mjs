@@ -97,6 +97,35 @@ export function http({ browser, url: origin }) {
     await guarded.stop();
   });
 
+  everywhere('a_default_ttl_of_the_namespace_gives_way_to_never', async (step) => {
+    const real = await service({ origin, defaultTtl: { team: 60 } });
+    for (const cache of ['none', 'memory']) {
+      await step(open, { url: real.url, namespace: 'team', cache });
+      const ttls = await step(async ({ KVStore, migrateStore, store }) => {
+        await store.clear();
+        const never = { ttl: null };
+        const source = await KVStore.open({ backend: 'memory' });
+        await source.set('copied', 1, { metadata: { ttl: 5 }, ...never });
+        await migrateStore(source, store);
+        await store.set('default', 1);
+        await store.set('set', 1, never);
+        await store.setMany({ many: 1 }, never);
+        await store.increment('incremented', 1, never);
+        await store.append('appended', 'a', never);
+        await store.compareAndSwap('swapped', undefined, 1, never);
+        await store.transact([], [{ set: 'transacted', value: 1, ...never }]);
+        await store.set('touched', 1);
+        await store.touch('touched', null);
+        return Promise.all((await store.keys()).map(async (key) => [key, (await store.ttl(key)) === null]));
+      });
+      assert.deepEqual(ttls, [
+        ['appended', true], ['copied', true], ['default', false], ['incremented', true], ['many', true], ['set', true],
+        ['swapped', true], ['touched', true], ['transacted', true],
+      ]);
+    }
+    await real.stop();
+  });
+
   tests['window::a_page_that_is_not_allowed_is_refused'] = () =>
     places.window(async (step) => {
       const strict = await service();

@@ -163,10 +163,10 @@ export const entries = ({ browser, url }) => ({
       const namespace = fresh();
       const look = await probe(open, url, namespace);
       await look(async (store) => {
-        await store.set('a.one', 'text', { metadata: { ttl: 5, x: 1 }, contentType: 'text/x' });
-        await store.persist('a.one');
-        await store.setMetadata('a.one', { ttl: 5 });
+        await store.set('a.one', 'text', { ttl: null, metadata: { ttl: 5, x: 1 }, contentType: 'text/x' });
         await store.set('a.two', 2);
+        globalThis.seen = [];
+        store.subscribe('b.*', ({ type, key }) => seen.push(`${type} ${key}`));
       });
       const explorer = await Explorer.open(open, url, namespace, 'a.one');
       await explorer.shows('a.one');
@@ -194,6 +194,12 @@ export const entries = ({ browser, url }) => ({
       await explorer.toast.getByRole('button', { name: 'Undo' }).click();
       await explorer.shows('b.four');
       assert.deepEqual(await look(describe, 'b.four'), ['text', { ttl: 5, x: 1 }, 'text/x', true]);
+      // Each in one step.
+      const told = await look(async () => {
+        while (seen.length < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+        return seen;
+      });
+      assert.deepEqual(told, ['set b.three', 'set b.four', 'delete b.four', 'set b.four']);
     }),
 
   edits_are_given_up_on_purpose_only: () =>

@@ -15,9 +15,9 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /**
  * Starts one.
- * @param {{ token?: string, origin?: string, store?: string, listen?: string }} options
+ * @param {{ token?: string, origin?: string, store?: string, defaultTtl?: Record<string, number>, listen?: string }} options
  */
-export async function service({ token, origin, store = 'memory:', listen = '127.0.0.1:0' } = {}) {
+export async function service({ token, origin, store = 'memory:', defaultTtl = {}, listen = '127.0.0.1:0' } = {}) {
   if (program === undefined) throw new Error('KV_TEST_COMMAND names no program: cargo xtask web test');
   const folder = await mkdtemp(join(tmpdir(), 'kv-service-'));
   const clock = join(folder, 'clock');
@@ -29,7 +29,9 @@ export async function service({ token, origin, store = 'memory:', listen = '127.
   };
   tick();
   const ticking = setInterval(tick, 10);
-  const arguments_ = ['--store', store, 'serve', '--listen', listen, '--no-auto-cleanup'];
+  const config = join(folder, 'store.json');
+  writeFileSync(config, JSON.stringify({ url: store, default_ttl: defaultTtl }));
+  const arguments_ = ['--config', config, 'serve', '--listen', listen, '--no-auto-cleanup'];
   if (origin !== undefined) arguments_.push('--allow-origin', origin);
   const child = spawn(program, arguments_, {
     stdio: ['ignore', 'pipe', 'pipe'],
