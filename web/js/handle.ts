@@ -13,7 +13,7 @@ interface Module {
     y: unknown,
     z: unknown,
     number: number,
-  ): Promise<unknown>;
+  ): unknown;
   close(): void;
 }
 
@@ -44,7 +44,7 @@ export class Handle {
     z?: unknown,
     number = 0,
   ): Promise<T> {
-    return this.#module.call(op, namespace, text, more, from, x, y, z, number) as Promise<T>;
+    return Promise.resolve(this.#module.call(op, namespace, text, more, from, x, y, z, number) as T | Promise<T>);
   }
 
   /** The value, or undefined. */

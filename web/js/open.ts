@@ -64,10 +64,11 @@ const openers = {
   async indexeddb(options: OpenOptions, timeoutMs = 10_000): Promise<[Backend, Changes]> {
     const { name = 'dataknobs-kv', durability = 'relaxed' } = options;
     wellFormed(name, 'name');
-    const { openIndexedDb } = await loadDatabase();
+    if (durability !== 'relaxed' && durability !== 'strict') throw invalid('durability: it is `relaxed` or `strict`');
+    const { openStore } = await loadDatabase();
     const changes = new Changes(name);
     try {
-      return [(await openIndexedDb(name, durability, timeoutMs, changes.announce)) as Backend, changes];
+      return [await openStore(changes.announce, { name, durability, timeoutMs }), changes];
     } catch (error) {
       changes.close();
       throw asKvError(error);
@@ -75,9 +76,9 @@ const openers = {
   },
 
   async memory(): Promise<[Backend, Changes]> {
-    const { openMemory } = await loadDatabase();
+    const { openStore } = await loadDatabase();
     const changes = new Changes();
-    return [openMemory(changes.announce), changes];
+    return [await openStore(changes.announce), changes];
   },
 
   async http(options: OpenOptions, timeoutMs = 90_000): Promise<[Backend, Changes]> {

@@ -1,6 +1,18 @@
-import init, { type Handle as Module, Matcher, joinKey, openIndexedDb, openMemory, setErrorFactory, splitKey } from '#wasm';
+import init, {
+  Matcher,
+  joinKey,
+  openOver,
+  setErrorFactory,
+  splitKey,
+  tellEnd,
+  tellFailure,
+  tellItem,
+} from '#wasm';
 import { KvError, type KvErrorCode, invalid } from './error.js';
 import { Handle } from './handle.js';
+import { Adapter } from './indexed_db/adapter.js';
+import type { Announce } from './indexed_db/calls.js';
+import type { Config } from './indexed_db/link.js';
 
 /** The rules of keys and patterns, of whichever WebAssembly module was loaded first: both have them. */
 export interface Rules {
@@ -82,9 +94,9 @@ export const loadDatabase = lazily(
     Matcher,
     joinKey,
     splitKey,
-    openIndexedDb: async (...how: Parameters<typeof openIndexedDb>) =>
-      new Handle((await openIndexedDb(...how)) as Module),
-    openMemory: (...how: Parameters<typeof openMemory>) => new Handle(openMemory(...how)),
+    /** The database of this name, or memory where none is named. */
+    openStore: async (announce: Announce, config?: Config): Promise<Handle> =>
+      new Handle(openOver(await Adapter.open({ tellEnd, tellFailure, tellItem }, announce, config))),
   }),
   () => new URL('./dataknobs_kv.wasm', import.meta.url),
   () => import('#inline'),

@@ -11,3 +11,15 @@ export const makeEntry = (
 export const makePair = (key, type, data, name, contentType) => ({ key, type, data, name, contentType });
 
 export const makeValue = (type, data, name, contentType) => ({ type, data, name, contentType });
+
+// Promises for calls that wait, by the numbers of their tasks.
+const waiting = new Map();
+
+export const promised = (task) => new Promise((resolve, reject) => waiting.set(task, { resolve, reject }));
+
+export const settle = (task, good, value) => {
+  const { resolve, reject } = waiting.get(task);
+  waiting.delete(task);
+  if (good) resolve(value);
+  else reject(value);
+};

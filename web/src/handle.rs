@@ -1,14 +1,11 @@
 //! What `js/` calls: a store, with the namespace in every call.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use dataknobs_kv_core::store::{ChangeResult, DeleteResult, Item, Query, SetOptions, SetResult, SwapResult};
 use dataknobs_kv_core::{Error, Projection, Result, Store, Value, key};
-use futures::future::LocalBoxFuture;
-use js_sys::{Array, Object, Promise, Reflect};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 use crate::convert::{self, Options, thrown};
 use crate::many::{many, transact};
@@ -19,7 +16,7 @@ pub struct Handle {
     pub(crate) store: Arc<dyn Store>,
     /// To be closed.
     #[cfg(feature = "database")]
-    pub(crate) database: Option<crate::IndexedDbStorage>,
+    pub(crate) database: Option<crate::BrowserStorage>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -28,19 +25,21 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// A promise of what the future gives; errors are `KvError`s. It runs at once, as far as it can.
-pub(crate) fn promise(future: impl Future<Output = Result<JsValue>> + 'static) -> Promise {
-    // Of one type for all calls: what runs a future is larger than most of them.
-    boxed(Box::pin(future))
+/// What the future gives, or a promise of it; errors are `KvError`s. It runs at once, as far as it can.
+fn begun(future: impl Future<Output = Result<JsValue>> + 'static) -> JsValue {
+    #[cfg(feature = "database")]
+    return crate::task::start(Box::pin(future));
+    #[cfg(not(feature = "database"))]
+    return wasm_bindgen_futures::future_to_promise(async { future.await.map_err(|error| thrown(&error)) }).into();
 }
 
-fn boxed(mut future: LocalBoxFuture<'static, Result<JsValue>>) -> Promise {
-    // Nobody is woken by this look: the task looks again as it starts.
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(value)) => Promise::resolve(&value),
-        Poll::Ready(Err(error)) => Promise::reject(&thrown(&error)),
-        Poll::Pending => future_to_promise(async move { future.await.map_err(|error| thrown(&error)) }),
-    }
+/// The rules over what the adapter keeps.
+#[cfg(feature = "database")]
+#[wasm_bindgen(js_name = openOver)]
+pub fn open_over(adapter: crate::Adapter) -> Handle {
+    let storage = crate::BrowserStorage::new(adapter);
+    let store = dataknobs_kv_core::Core::new(storage.clone(), crate::BrowserClock);
+    Handle { store: Arc::new(store), database: Some(storage) }
 }
 
 /// The version, or what stands in the way.
@@ -138,7 +137,7 @@ struct Call {
 
 #[wasm_bindgen]
 impl Handle {
-    /// A promise of what the call comes to; errors are `KvError`s. What JavaScript gave is read before this returns.
+    /// What the call comes to, or a promise of it; errors are `KvError`s. What JavaScript gave is read before this returns.
     #[allow(clippy::too_many_arguments)]
     pub fn call(
         &self,
@@ -151,8 +150,8 @@ impl Handle {
         y: JsValue,
         z: JsValue,
         number: u32,
-    ) -> Promise {
-        promise(run(self.store.clone(), Call { op, namespace, text, more, from, x, y, z, number }))
+    ) -> JsValue {
+        begun(run(self.store.clone(), Call { op, namespace, text, more, from, x, y, z, number }))
     }
 
     /// Lets go of the database.

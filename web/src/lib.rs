@@ -1,7 +1,7 @@
 //! dataknobs-kv in browsers, for JavaScript: the rules of the core over IndexedDB or memory, or a service that runs them.
 //!
 //! * `handle`, `many`: what JavaScript calls; `js/` beside this crate makes an interface of it that people use
-//! * `database`: opens IndexedDB and memory; `indexed_db` is the storage (feature `database`)
+//! * `storage`: what `js/indexed_db/` keeps, as the core wants it; `task`: what runs a call (feature `database`)
 //! * `http`: opens a service (feature `http`)
 //! * `convert`: values and options at the border
 #![cfg(target_family = "wasm")]
@@ -26,11 +26,9 @@ mod many;
 #[cfg(feature = "database")]
 mod clock;
 #[cfg(feature = "database")]
-mod database;
+pub mod storage;
 #[cfg(feature = "database")]
-pub mod indexed_db;
-#[cfg(feature = "database")]
-mod random;
+mod task;
 
 #[cfg(feature = "http")]
 mod http;
@@ -41,9 +39,8 @@ pub use handle::{Handle, Matcher, join_key, split_key};
 #[cfg(feature = "database")]
 pub use self::{
     clock::BrowserClock,
-    database::{open_indexed_db, open_memory},
-    indexed_db::{Durability, IndexedDbConfig, IndexedDbStorage},
-    random::random,
+    handle::open_over,
+    storage::{Adapter, BrowserStorage},
 };
 
 #[cfg(feature = "http")]

@@ -1,6 +1,7 @@
 // The suite over IndexedDB in a window, a dedicated worker and a shared worker, and over memory in a window, case by case;
 // lines as libtest prints them.
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import * as chromium from './support/browser.mjs';
 import { chosen, result } from './support/report.mjs';
 import { serve } from './support/server.mjs';
@@ -71,8 +72,16 @@ async function suite(kind, place) {
 
 /** Runs them all: each kind of place with a database of its own, at the same time. In Chromium, or where `launch` says. */
 export async function conformance(suffix = '', launch = chromium.launch) {
-  if (process.env.KV_WEB_CONFORMANCE === undefined) throw new Error('KV_WEB_CONFORMANCE names no folder: cargo xtask web test');
-  const server = await serve({ '/pages/': join(here, 'pages'), '/conformance/': process.env.KV_WEB_CONFORMANCE });
+  const folder = process.env.KV_WEB_CONFORMANCE;
+  if (folder === undefined) throw new Error('KV_WEB_CONFORMANCE names no folder: cargo xtask web test');
+  await build({
+    entryPoints: [join(here, '../js/indexed_db/adapter.ts')],
+    outfile: join(folder, 'adapter.js'),
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+  });
+  const server = await serve({ '/pages/': join(here, 'pages'), '/conformance/': folder });
   const browser = await launch();
   try {
     for (const { lines, counts, seconds } of await Promise.all(kinds.map((kind) => suite(kind, { suffix, browser, server })))) {

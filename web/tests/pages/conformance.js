@@ -1,7 +1,15 @@
 // Runs cases of the suite for whoever asks: in a page, in a dedicated worker, in a shared worker.
-import init, { cases, run } from '/conformance/conformance.js';
+import { Adapter } from '/conformance/adapter.js';
+import init, { cases, run, tellEnd, tellFailure, tellItem } from '/conformance/conformance.js';
 
 let ready;
+
+globalThis.openAdapter = (name) =>
+  Adapter.open(
+    { tellEnd, tellFailure, tellItem },
+    () => undefined,
+    name === undefined ? undefined : { name, durability: 'relaxed', timeoutMs: 10_000 },
+  );
 
 /** @param {{ ask: 'cases' } | { ask: 'run', index: number }} question */
 export async function answer(question) {

@@ -7,19 +7,25 @@ use std::sync::Arc;
 use dataknobs_kv_conformance::harness::{Over, Reopener, fresh_namespace};
 use dataknobs_kv_conformance::{Case, HandClock, Harness, Need, all};
 use dataknobs_kv_core::{Core, Storage, Store};
-use dataknobs_kv_web::{IndexedDbConfig, IndexedDbStorage};
+use dataknobs_kv_web::{Adapter, BrowserStorage};
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// The name that stands for no database.
 const MEMORY: &str = "memory";
 
+#[wasm_bindgen]
+extern "C" {
+    /// A promise of what keeps the entries: of this database, or in memory. The page defines it.
+    #[wasm_bindgen(js_name = openAdapter)]
+    fn open_adapter(database: Option<&str>) -> Promise;
+}
+
 async fn open(database: &str) -> Arc<dyn Storage> {
-    if database == MEMORY {
-        return Arc::new(IndexedDbStorage::in_memory());
-    }
-    Arc::new(IndexedDbStorage::open(IndexedDbConfig::new(database)).await.expect("the database opens"))
+    let opening = open_adapter((database != MEMORY).then_some(database));
+    let adapter = JsFuture::from(opening).await.expect("the database opens");
+    Arc::new(BrowserStorage::new(adapter.unchecked_into::<Adapter>()))
 }
 
 /// Opens the data again, as often as it is asked for.

@@ -9,17 +9,17 @@ export const VALUES = 'values';
 export const EXPIRY = 'expiry';
 
 /** Of the form above. Others may come; between them there is room for what has to be tried. */
-export const SCHEMA = 10;
+const SCHEMA = 10;
 
-export const failure = (name, message) => new DOMException(message, name);
+export const failure = (name: string, message: string): DOMException => new DOMException(message, name);
 
 /**
  * Opens the database, creating what is missing. `onGone` is called when the connection can no longer be used: the browser
  * closed it, or another tab wants to change or delete the database, which waits until we let go.
  */
-export function openDatabase(name, timeout, onGone) {
+export function openDatabase(name: string, timeout: number, onGone: () => void): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const factory = globalThis.indexedDB;
+    const factory = globalThis.indexedDB as IDBFactory | undefined;
     if (!factory) {
       reject(failure('NotSupportedError', 'there is no IndexedDB here'));
       return;
@@ -42,7 +42,7 @@ export function openDatabase(name, timeout, onGone) {
     request.onupgradeneeded = () => {
       const database = request.result;
       if (late) {
-        request.transaction.abort();
+        request.transaction?.abort();
         return;
       }
       if (!database.objectStoreNames.contains(ENTRIES)) {
@@ -54,7 +54,7 @@ export function openDatabase(name, timeout, onGone) {
       }
     };
     request.onerror = (event) => {
-      event.preventDefault?.();
+      event.preventDefault();
       clearTimeout(timer);
       reject(request.error);
     };
@@ -69,13 +69,13 @@ export function openDatabase(name, timeout, onGone) {
         database.close();
         onGone();
       };
-      database.onclose = () => onGone();
+      database.onclose = onGone;
       resolve(database);
     };
   });
 }
 
-export function closeDatabase(database) {
+export function closeDatabase(database: IDBDatabase): void {
   database.onversionchange = null;
   database.onclose = null;
   database.close();

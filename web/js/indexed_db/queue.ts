@@ -1,0 +1,73 @@
+// Calls of one tick share one transaction, and each gets its own answer.
+//
+// What is in the queue when the browser has run all that is ready to run goes into one transaction (`batch.ts`). If that
+// fails each is tried by itself, so that nobody fails for what another one wanted. A transaction that did not complete was
+// undone, so trying again is safe.
+import { type Changed, type Outcome, transact } from './batch.js';
+import * as calls from './calls.js';
+import type { Announce, Host, Item, Op } from './calls.js';
+import type { Link } from './link.js';
+
+export class Queue {
+  readonly #link: Link;
+  readonly #host: Host;
+  readonly #announce: Announce;
+  #waiting: Op[] = [];
+
+  constructor(link: Link, host: Host, announce: Announce) {
+    this.#link = link;
+    this.#host = host;
+    this.#announce = announce;
+  }
+
+  push(op: Op): void {
+    // The first one sees to it that all go: behind whatever is ready to run now, and would come along.
+    if (this.#waiting.push(op) > 1) return;
+    queueMicrotask(() => {
+      const ops = this.#waiting;
+      this.#waiting = [];
+      void this.#run(ops);
+    });
+  }
+
+  async #run(ops: Op[]): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await this.#link.again(() => transact(this.#link, this.#host, ops));
+    } catch (error) {
+      if (ops.length > 1) {
+        for (const op of ops) await this.#run([op]);
+      } else {
+        const { code, message } = this.#link.error(error);
+        for (const { ticket } of ops) this.#host.tellFailure(ticket, code, message);
+      }
+      return;
+    }
+    this.#tell(outcome.changed);
+    ops.forEach((op, at) => this.#answer(op, outcome.answers[at] ?? []));
+  }
+
+  #answer({ ticket, call }: Op, items: Item[]): void {
+    if (call.type === 'write' && items.every(({ kind }) => kind === calls.WRITTEN)) {
+      this.#host.tellEnd(ticket, true, items.map(({ version }) => version).join('\n'));
+      return;
+    }
+    for (const item of items) calls.tell(this.#host, ticket, item);
+    this.#host.tellEnd(ticket, true);
+  }
+
+  /** Tells of what a transaction has changed, those of one namespace together. */
+  #tell(changed: Changed[]): void {
+    for (let at = 0; at < changed.length; ) {
+      const [namespace] = changed[at] as Changed;
+      let keys = '';
+      let there = '';
+      for (; changed[at]?.[0] === namespace; at += 1) {
+        const [, key, now] = changed[at] as Changed;
+        keys += there === '' ? key : `\n${key}`;
+        there += now ? '1' : '0';
+      }
+      this.#announce(namespace, keys, there);
+    }
+  }
+}

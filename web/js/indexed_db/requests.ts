@@ -1,0 +1,348 @@
+// What IndexedDB is asked for. No rule of the store is here: `batch.ts` and `scan.ts` decide.
+import { ENTRIES, EXPIRY, VALUES, failure } from './database.js';
+import { abort, unwatch, watch } from './deadline.js';
+import { type Entry, expired, found, fromOrdered, isApart, toOptional, toOrdered } from './record.js';
+import type { Keys, Name, Range, Read, Transaction } from './transaction.js';
+
+type Key = [namespace: string, key: string];
+
+/** More expired entries than this, and a listing of keys looks at each entry's own expiry. */
+const MANY = 1000;
+
+const keyOf = ({ namespace, key }: Name): Key => [toOrdered(namespace), toOrdered(key)];
+
+/** All keys of the namespace that lie in the range; undefined where there can be none. */
+function rangeOf(namespace: string, range?: Range): IDBKeyRange | undefined {
+  const space = toOrdered(namespace);
+  const [from, to, after] = [toOptional(range?.from), toOptional(range?.to), toOptional(range?.after)];
+  const behind = after !== undefined && (from === undefined || after >= from);
+  // An array comes after every text, and what has less before.
+  const lower = behind ? [space, after] : from === undefined ? [space] : [space, from];
+  const upper = to === undefined ? [space, []] : [space, to];
+  return indexedDB.cmp(lower, upper) < 0 ? IDBKeyRange.bound(lower, upper, behind, true) : undefined;
+}
+
+const result = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+const all = (store: IDBObjectStore | IDBIndex, range: IDBKeyRange | undefined, count: number): Promise<Key[]> =>
+  result(store.getAllKeys(range, count)) as Promise<Key[]>;
+
+/** What this tab has last seen of some entries: when they were created, and whether their values lie apart. Guesses. */
+const seen = new Map<string, { createdAt: number; apart: boolean }>();
+const SEEN = 1000;
+
+function remember([namespace, key]: Key, createdAt: number, apart: boolean): void {
+  if (seen.size >= SEEN) seen.clear();
+  seen.set(`${namespace}\n${key}`, { createdAt, apart });
+}
+
+const recall = ([namespace, key]: Key) => seen.get(`${namespace}\n${key}`);
+
+/** So many keys of one namespace are looked for in their range, where that does not hold many others. */
+const MANY_KEYS = 24;
+const PART = 1000;
+/** The most keys that one request asks for. */
+const MOST = 10_000;
+
+/** Of later versions of the standard. */
+interface Records {
+  getAllRecords?(options: { query: IDBKeyRange; count: number }): IDBRequest<{ key: Key; value: unknown }[]>;
+}
+
+export class Requests implements Transaction {
+  readonly done: Promise<unknown> | undefined;
+  readonly #transaction: IDBTransaction;
+  readonly #entries: IDBObjectStore;
+  readonly #values: IDBObjectStore;
+
+  constructor(database: IDBDatabase, writing: boolean, durability: IDBTransactionDurability, timeout: number) {
+    const stores = [ENTRIES, VALUES];
+    const transaction = writing
+      ? database.transaction(stores, 'readwrite', { durability })
+      : database.transaction(stores, 'readonly');
+    this.#transaction = transaction;
+    this.#entries = transaction.objectStore(ENTRIES);
+    this.#values = transaction.objectStore(VALUES);
+    watch(transaction, timeout);
+    if (!writing) return;
+    this.done = new Promise((resolve) => {
+      transaction.oncomplete = () => {
+        unwatch(transaction);
+        resolve(undefined);
+      };
+      transaction.onabort = () => {
+        unwatch(transaction);
+        resolve(transaction.error ?? failure('AbortError', 'the browser gave the transaction up'));
+      };
+    });
+  }
+
+  read(names: Name[], values: boolean): Promise<Read[]> {
+    const { namespace } = names[0] ?? {};
+    if (names.length >= MANY_KEYS && names.every((name) => name.namespace === namespace)) {
+      return this.#readMany(toOrdered(namespace ?? ''), names);
+    }
+    return this.#readEach(names.map(keyOf), values);
+  }
+
+  #readEach(keys: Key[], values: boolean): Promise<Read[]> {
+    return new Promise((resolve, reject) => {
+      const reads = new Array<Read>(keys.length);
+      let left = keys.length;
+      const failed = (event: Event): void => reject((event.target as IDBRequest).error);
+      const arrived = (): void => {
+        left -= 1;
+        if (left > 0) return;
+        // What only reads need not be watched any longer.
+        if (this.done === undefined) unwatch(this.#transaction);
+        resolve(reads);
+      };
+      keys.forEach((key, at) => {
+        const load = (): IDBRequest => {
+          const request = this.#values.get(key);
+          request.onerror = failed;
+          return request;
+        };
+        // Asked for along with the record where it is likely to be there.
+        const early = values && recall(key)?.apart === true ? load() : undefined;
+        const request = this.#entries.get(key);
+        request.onerror = failed;
+        request.onsuccess = () => {
+          const record = request.result as Entry | undefined;
+          const read: Read = { record };
+          reads[at] = read;
+          if (!values || record?.apart !== true) {
+            arrived();
+            return;
+          }
+          remember(key, record.createdAt, true);
+          const second = early ?? load();
+          const loaded = (): void => {
+            read.apart = second.result;
+            arrived();
+          };
+          if (second.readyState === 'done') loaded();
+          else second.onsuccess = loaded;
+        };
+      });
+      if (left === 0) resolve(reads);
+    });
+  }
+
+  /** Many of one namespace: by one request for their keys, and then by as few as their range allows. */
+  async #readMany(space: string, names: Name[]): Promise<Read[]> {
+    const places = new Map<string, number>();
+    names.forEach(({ key }, at) => places.set(toOrdered(key), at));
+    const wanted = [...places.keys()].sort();
+    const range = IDBKeyRange.bound([space, wanted[0]], [space, wanted.at(-1)]);
+    const limit = names.length * 2;
+    const there = await all(this.#entries, range, limit);
+    const reads: Read[] = names.map(() => ({ record: undefined }));
+    const put = (key: Key | undefined, read: Read): void => {
+      const place = key && places.get(key[1]);
+      if (place !== undefined) reads[place] = read;
+    };
+    const close = there.length < limit;
+    const known = close ? there.filter((key) => places.has(key[1])) : wanted.map((key): Key => [space, key]);
+    // Too few to be worth reading what lies between them.
+    if (!close || known.length * 2 < there.length) {
+      (await this.#readEach(known, false)).forEach((read, at) => put(known[at], read));
+      return reads;
+    }
+    for (let at = 0; at < there.length; at += PART) {
+      const last = Math.min(at + PART, there.length) - 1;
+      const part: unknown[] = await result(this.#entries.getAll(IDBKeyRange.bound(there[at], there[last])));
+      part.forEach((record, offset) => put(there[at + offset], { record }));
+    }
+    return reads;
+  }
+
+  readApart(names: Name[]): Promise<unknown[]> {
+    return Promise.all(names.map((name) => result(this.#values.get(keyOf(name)))));
+  }
+
+  /**
+   * Without a step between: it is written as if what is there were what was seen last, or nothing, and again where that was
+   * wrong.
+   */
+  replace(name: Name, entry: Entry, apart: unknown, now: number): Promise<unknown> {
+    const key = keyOf(name);
+    const fresh = entry.createdAt;
+    entry.createdAt = recall(key)?.createdAt ?? fresh;
+    const before = this.#entries.get(key);
+    this.#entries.put(entry, key);
+    if (apart !== undefined) this.#values.put(apart, key);
+    before.onsuccess = () => {
+      const there = found(before.result);
+      const lives = there !== undefined && there !== 'damaged' && !expired(there, now);
+      const createdAt = lives ? there.createdAt : fresh;
+      if (entry.createdAt !== createdAt) {
+        entry.createdAt = createdAt;
+        this.#entries.put(entry, key);
+      }
+      if (apart === undefined && isApart(there)) this.#values.delete(key);
+      remember(key, createdAt, apart !== undefined);
+      this.commit();
+    };
+    return this.done as Promise<unknown>;
+  }
+
+  put(name: Name, entry: Entry, apart: unknown, wasApart: boolean): void {
+    const key = keyOf(name);
+    if (apart !== undefined) this.#values.put(apart, key);
+    else if (wasApart) this.#values.delete(key);
+    this.#entries.put(entry, key);
+  }
+
+  amend(name: Name, entry: Entry): void {
+    this.#entries.put(entry, keyOf(name));
+  }
+
+  remove(name: Name, wasApart: boolean): void {
+    const key = keyOf(name);
+    this.#entries.delete(key);
+    if (wasApart) this.#values.delete(key);
+  }
+
+  commit(): void {
+    // Some browsers have none, and end a transaction by themselves.
+    (this.#transaction as { commit?(): void }).commit?.();
+  }
+
+  abort(): void {
+    abort(this.#transaction);
+  }
+
+  async keys(
+    namespace: string,
+    within: Range,
+    limit: number,
+    most: number,
+    now: number,
+    fits: ((key: string) => boolean) | undefined,
+  ): Promise<Keys | undefined> {
+    const range = rangeOf(namespace, within);
+    const keys: string[] = [];
+    if (range === undefined) return { keys, more: false, last: undefined };
+    const part = Math.min(most, fits === undefined ? limit : Math.max(limit, PART), MOST);
+    let asked = all(this.#entries, range, part);
+    const due = await all(this.#entries.index(EXPIRY), dueAt(now), MANY);
+    // Too many to be taken out one by one.
+    if (due.length >= MANY) return undefined;
+    const space = toOrdered(namespace);
+    const gone = new Set<string>();
+    for (const [of, key] of due) if (of === space) gone.add(key);
+    let looked = 0;
+    let last: string | undefined;
+    for (;;) {
+      const names = await asked;
+      looked += names.length;
+      last = names.at(-1)?.[1] ?? last;
+      const ended = names.length < part;
+      // Asked for before these are looked at, unless they may well be enough.
+      const next = () => all(this.#entries, IDBKeyRange.bound([space, last], range.upper, true, true), part);
+      const ahead = !ended && looked < most && keys.length + part / 2 < limit;
+      if (ahead) asked = next();
+      for (const [, name] of names) {
+        if (gone.size > 0 && gone.has(name)) continue;
+        const key = fromOrdered(name);
+        if (fits === undefined || fits(key)) keys.push(key);
+      }
+      if (ended || keys.length >= limit || looked >= most) {
+        // What was asked for ahead is not wanted any longer, and does no harm.
+        if (ahead) asked.catch(() => undefined);
+        return { keys, more: !ended, last: last === undefined ? undefined : fromOrdered(last) };
+      }
+      if (!ahead) asked = next();
+    }
+  }
+
+  async records(namespace: string, within: Range, count: number): Promise<[string[], unknown[]]> {
+    const range = rangeOf(namespace, within);
+    if (range === undefined) return [[], []];
+    const store = this.#entries as IDBObjectStore & Records;
+    if (store.getAllRecords !== undefined) {
+      const pairs = await result(store.getAllRecords({ query: range, count }));
+      return [pairs.map(({ key }) => fromOrdered(key[1])), pairs.map(({ value }) => value)];
+    }
+    const [keys, records] = await Promise.all([all(store, range, count), result<unknown[]>(store.getAll(range, count))]);
+    return [keys.map(([, key]) => fromOrdered(key)), records];
+  }
+
+  async count(namespace: string, within: Range, now: number): Promise<number | undefined> {
+    const range = rangeOf(namespace, within);
+    if (range === undefined) return 0;
+    const [count, due] = await Promise.all([
+      result(this.#entries.count(range)),
+      all(this.#entries.index(EXPIRY), dueAt(now), MANY),
+    ]);
+    return due.length >= MANY ? undefined : count - due.filter((key) => range.includes(key)).length;
+  }
+
+  async reclaim(namespace: string | undefined, now: number, limit: number) {
+    const index = this.#entries.index(EXPIRY);
+    const keys =
+      namespace === undefined
+        ? await all(index, dueAt(now), limit + 1)
+        : await dueOf(index, toOrdered(namespace), now, limit + 1);
+    const more = keys.length > limit;
+    if (more) keys.pop();
+    for (const key of keys) {
+      this.#entries.delete(key);
+      this.#values.delete(key);
+    }
+    return { removed: keys.length, more };
+  }
+
+  async clear(namespace: string, limit: number): Promise<boolean> {
+    const whole = rangeOf(namespace);
+    const keys = await all(this.#entries, whole, limit + 1);
+    if (whole === undefined || keys.length === 0) return false;
+    const more = keys.length > limit;
+    const range = more ? IDBKeyRange.bound(keys[0], keys[limit], false, true) : whole;
+    this.#entries.delete(range);
+    this.#values.delete(range);
+    return more;
+  }
+
+  /** By one step for each. */
+  async namespaces(after: string | undefined, limit: number) {
+    const names: string[] = [];
+    let lower = after === undefined ? undefined : [toOrdered(after), []];
+    for (;;) {
+      const [key] = await all(this.#entries, lower && IDBKeyRange.lowerBound(lower, true), 1);
+      if (key === undefined || names.length === limit) return { names, more: key !== undefined };
+      names.push(fromOrdered(key[0]));
+      lower = [key[0], []];
+    }
+  }
+}
+
+/** What has expired at `now`, of all namespaces: an array comes after every namespace. */
+const dueAt = (now: number): IDBKeyRange => IDBKeyRange.bound([0], [now, []]);
+
+/** Of one namespace: the index is ordered by time, so others are jumped over. */
+const dueOf = (index: IDBIndex, space: string, now: number, limit: number): Promise<Key[]> =>
+  new Promise((resolve, reject) => {
+    const keys: Key[] = [];
+    const request = index.openKeyCursor(dueAt(now));
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const cursor = request.result;
+      if (cursor === null || keys.length === limit) {
+        resolve(keys);
+        return;
+      }
+      const [at, of] = cursor.key as [number, string];
+      if (of === space) {
+        keys.push(cursor.primaryKey as Key);
+        cursor.continue();
+      } else {
+        cursor.continue([at, of < space ? space : []]);
+      }
+    };
+  });

@@ -1,0 +1,107 @@
+//! What runs a call: its future, looked at again by whoever has an answer for it, at once.
+//!
+//! Not by wasm-bindgen-futures, which looks again in a microtask of its own: there a transaction of the browser's may wait
+//! for what the call decides, and each such step costs a get as much as reading its entry does.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use dataknobs_kv_core::Result;
+use futures::future::LocalBoxFuture;
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+
+use crate::convert::thrown;
+
+#[wasm_bindgen(module = "/src/border.js")]
+extern "C" {
+    /// A promise for the task of this number.
+    #[wasm_bindgen(js_name = promised)]
+    fn promised(task: u32) -> Promise;
+    /// What comes of it.
+    #[wasm_bindgen(js_name = settle)]
+    fn settle(task: u32, good: bool, value: &JsValue);
+}
+
+type Work = LocalBoxFuture<'static, Result<JsValue>>;
+
+struct Task {
+    /// None while it runs.
+    work: Option<Work>,
+    /// Woken while it runs: to be looked at once more.
+    again: bool,
+    waker: Waker,
+}
+
+/// Places of tasks; a number comes again once it is free.
+struct Tasks {
+    places: Vec<Option<Task>>,
+    free: Vec<u32>,
+}
+
+thread_local! {
+    static TASKS: RefCell<Tasks> = const { RefCell::new(Tasks { places: Vec::new(), free: Vec::new() }) };
+}
+
+struct Bell(u32);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if let Some(result) = run(self.0) {
+            let (good, value) = match result {
+                Ok(value) => (true, value),
+                Err(error) => (false, thrown(&error)),
+            };
+            settle(self.0, good, &value);
+        }
+    }
+}
+
+/// What the call comes to, or a promise of it.
+pub(crate) fn start(work: Work) -> JsValue {
+    let number = TASKS.with_borrow_mut(|tasks| {
+        let number = tasks.free.pop().unwrap_or_else(|| {
+            tasks.places.push(None);
+            tasks.places.len() as u32 - 1
+        });
+        if let Some(place) = tasks.places.get_mut(number as usize) {
+            *place = Some(Task { work: Some(work), again: false, waker: Waker::from(Arc::new(Bell(number))) });
+        }
+        number
+    });
+    match run(number) {
+        Some(Ok(value)) => value,
+        Some(Err(error)) => Promise::reject(&thrown(&error)).into(),
+        None => promised(number).into(),
+    }
+}
+
+/// Goes on with it: what came of it, if it has ended.
+fn run(number: u32) -> Option<Result<JsValue>> {
+    loop {
+        let (mut work, waker) = TASKS.with_borrow_mut(|tasks| {
+            let task = tasks.places.get_mut(number as usize)?.as_mut()?;
+            task.again = task.work.is_none();
+            Some((task.work.take()?, task.waker.clone()))
+        })?;
+        // Whatever this calls may wake it, or start others.
+        let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+        let again = TASKS.with_borrow_mut(|tasks| {
+            let place = tasks.places.get_mut(number as usize)?;
+            if polled.is_ready() {
+                *place = None;
+                tasks.free.push(number);
+                return Some(false);
+            }
+            let task = place.as_mut()?;
+            task.work = Some(work);
+            Some(task.again)
+        })?;
+        match polled {
+            Poll::Ready(result) => return Some(result),
+            Poll::Pending if !again => return None,
+            Poll::Pending => {}
+        }
+    }
+}
