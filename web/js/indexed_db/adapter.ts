@@ -117,8 +117,8 @@ export class Adapter {
     const asked = { namespace, range: { from, to, after }, pattern, metadata, now, limit, want };
     this.#run(ticket, async () => {
       const { keys, items, next } = await scan(this.#link, asked);
-      for (const item of items ?? []) calls.tell(this.#host, ticket, item);
-      return [joined(keys), next];
+      for (const item of items ?? []) calls.tell(this.#host, ticket, item, false);
+      return [keys === '' ? undefined : keys, next];
     });
   }
 
@@ -190,5 +190,4 @@ export class Adapter {
   }
 }
 
-const joined = (texts: string[] | undefined): string | undefined =>
-  texts === undefined || texts.length === 0 ? undefined : texts.join('\n');
+const joined = (texts: string[]): string | undefined => (texts.length === 0 ? undefined : texts.join('\n'));

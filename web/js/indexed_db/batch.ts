@@ -5,6 +5,7 @@
 import * as calls from './calls.js';
 import type { Host, Item, Mutation, Op, Update, Write } from './calls.js';
 import { failure } from './database.js';
+import { itemOf, living } from './item.js';
 import { type Link, completed } from './link.js';
 import * as record from './record.js';
 import { type Entry, type Found, KEY, VALUE, type Want } from './record.js';
@@ -41,30 +42,15 @@ class Slot {
     readonly key: string,
   ) {}
 
-  /** The entry, if it lives. */
-  living(now: number): Found {
-    return this.found === undefined || this.found === 'damaged' || !record.expired(this.found, now) ? this.found : undefined;
-  }
-
-  /** What is told of it. */
-  item(found: Found, want: Want, kind = calls.THERE): Item {
-    if (found === 'damaged') return { kind: calls.DAMAGED };
-    if (found === undefined || want === KEY) return { kind: kind === calls.THERE ? calls.ABSENT : kind };
-    if (want !== VALUE) return { kind, entry: found };
-    // A value that is missing is damage.
-    const value = found.apart === true ? this.apart : found.value;
-    return value === undefined ? { kind: calls.DAMAGED } : { kind, entry: found, value };
-  }
-
   /** What stands in the way of the mutation, if anything does. */
   refusal({ kind, guard }: Mutation, now: number, want: Want): Item | undefined {
     if (this.found === 'damaged' && guard === undefined) {
       // Damage can be written over, and removed.
       return kind === calls.PUT || kind === calls.DELETE ? undefined : { kind: calls.DAMAGED };
     }
-    const current = this.living(now);
+    const current = living(this.found, now);
     if (current === 'damaged') return { kind: calls.DAMAGED };
-    if (guard !== undefined && (current?.version ?? '') !== guard) return this.item(current, want, calls.CONFLICT);
+    if (guard !== undefined && (current?.version ?? '') !== guard) return itemOf(current, this.apart, want, calls.CONFLICT);
     const absent = current === undefined && (kind === calls.AMEND || kind === calls.EXTEND);
     return absent ? { kind: calls.ABSENT } : undefined;
   }
@@ -74,7 +60,7 @@ class Slot {
     const { found } = this;
     switch (kind) {
       case calls.PUT: {
-        const there = this.living(now);
+        const there = living(this.found, now);
         const createdAt = there === undefined || there === 'damaged' ? entry.createdAt : there.createdAt;
         this.apart = entry.apart === true ? value : undefined;
         return this.#write({ ...entry, createdAt }, ALL);
@@ -98,7 +84,7 @@ class Slot {
         return { kind: calls.HELD };
       }
       case calls.DELETE: {
-        const lived = this.living(now) !== undefined;
+        const lived = living(this.found, now) !== undefined;
         if (found !== undefined) this.#set(undefined, ALL);
         return { kind: lived ? calls.DELETED : calls.ABSENT };
       }
@@ -242,10 +228,10 @@ class Batch {
     let weight = 0;
     for (const key of keys) {
       const slot = this.#slot(namespace, key);
-      const living = slot.living(now);
-      if (living !== undefined && living !== 'damaged') weight += record.weight(living, want);
+      const there = living(slot.found, now);
+      if (there !== undefined && there !== 'damaged') weight += record.weight(there, want);
       if (weight > record.ANSWER_BYTES && items.length > 0) break;
-      items.push(slot.item(living, want));
+      items.push(itemOf(there, slot.apart, want));
     }
     return items;
   }
@@ -265,7 +251,7 @@ class Batch {
 
   async #updated({ ticket, namespace, now }: Op, update: Update): Promise<Item> {
     const slot = this.#slot(namespace, update.key);
-    const state = slot.item(slot.living(now), update.want === KEY ? record.ATTRIBUTES : update.want);
+    const state = itemOf(living(slot.found, now), slot.apart, update.want === KEY ? record.ATTRIBUTES : update.want);
     if (state.kind === calls.DAMAGED) return state;
     let change: Mutation | undefined;
     let known = false;
@@ -276,7 +262,7 @@ class Batch {
         resolve();
       });
     });
-    calls.tell(this.#host, ticket, state);
+    calls.tell(this.#host, ticket, state, false);
     this.#host.tellEnd(ticket, false);
     // Who decides does so at once, or as soon as the browser lets him. Should he not while the transaction lives, nothing is applied.
     if (!known) await Promise.race([decision, this.#transaction.done?.then(tooLate)]);

@@ -88,15 +88,18 @@ export interface Host {
     checksum: number,
     text: string | undefined,
     value: unknown,
+    last: boolean,
   ): void;
   tellEnd(ticket: number, last: boolean, text?: string, next?: string, number?: number): void;
   tellFailure(ticket: number, code: string, message: string): void;
 }
 
-/** Tells of one item. */
-export function tell({ tellItem }: Host, ticket: number, { kind, key, version, entry, value }: Item): void {
+/** Tells of one item; with `last` that is all. */
+export function tell({ tellItem }: Host, ticket: number, { kind, key, version, entry, value }: Item, last: boolean): void {
   if (entry === undefined) {
-    tellItem(ticket, kind, key, version, undefined, undefined, undefined, 0, 0, undefined, undefined, 0, 0, undefined, undefined);
+    tellItem(
+      ticket, kind, key, version, undefined, undefined, undefined, 0, 0, undefined, undefined, 0, 0, undefined, undefined, last,
+    );
     return;
   }
   const { type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum } = entry;
@@ -104,7 +107,7 @@ export function tell({ tellItem }: Host, ticket: number, { kind, key, version, e
   const other = text === undefined ? value : undefined;
   tellItem(
     ticket, kind, key, entry.version, type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum,
-    text, other,
+    text, other, last,
   );
 }
 

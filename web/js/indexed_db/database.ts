@@ -1,6 +1,6 @@
 // The database: its form, opening and letting go.
 //
-// Two object stores, both with the key [namespace, key]:
+// Two object stores, both with the key `namespace⇥key` (`requests.ts`):
 //   entries  one record for each entry: value, type, version, times ...; its index `expiry` holds those that expire
 //   values   values too large to be read along with their entry's other attributes
 
@@ -8,8 +8,8 @@ export const ENTRIES = 'entries';
 export const VALUES = 'values';
 export const EXPIRY = 'expiry';
 
-/** Of the form above. Others may come; between them there is room for what has to be tried. */
-const SCHEMA = 10;
+/** Of the form above, the first that is published. */
+const SCHEMA = 2;
 
 export const failure = (name: string, message: string): DOMException => new DOMException(message, name);
 

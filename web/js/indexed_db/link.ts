@@ -74,6 +74,11 @@ export class Link {
     }
   }
 
+  /** Whether a transaction begins at once. */
+  get ready(): boolean {
+    return this.#memory !== undefined || this.#open !== undefined;
+  }
+
   /** A transaction, begun before this returns where the database is open. */
   begin(writing: boolean): Transaction | Promise<Transaction> {
     this.#stillOpen();

@@ -1,6 +1,6 @@
 // Entries in memory, of one page alone: what `requests.ts` is over IndexedDB, with the same records.
 import { type Entry, expired, fromOrdered, toOptional, toOrdered } from './record.js';
-import type { Keys, Name, Range, Read, Transaction } from './transaction.js';
+import type { Fits, Keys, Name, Range, Read, Transaction } from './transaction.js';
 
 /** An entry, and its value if that lies apart. */
 interface Kept {
@@ -114,6 +114,10 @@ class InMemory implements Transaction {
     return values ? { record: kept.entry, apart: kept.apart } : { record: kept.entry };
   }
 
+  readOne({ namespace, key }: Name, values: boolean, done: (read: Read) => void): void {
+    done(this.#read(namespace, key, values));
+  }
+
   async read(names: Name[], values: boolean): Promise<Read[]> {
     await this.#turn;
     return names.map(({ namespace, key }) => this.#read(namespace, key, values));
@@ -168,20 +172,15 @@ class InMemory implements Transaction {
     limit: number,
     most: number,
     now: number,
-    fits: ((key: string) => boolean) | undefined,
+    fits: Fits | undefined,
   ): Promise<Keys> {
     const space = this.#space(namespace);
     const count = fits === undefined ? limit : most;
     const looked = space.range(range, count + 1);
     const more = looked.length > count;
     if (more) looked.pop();
-    const keys = space.living(looked, now).map(fromOrdered);
-    const last = looked.at(-1);
-    return {
-      keys: fits === undefined ? keys : keys.filter(fits),
-      more,
-      last: last === undefined ? undefined : fromOrdered(last),
-    };
+    const living = space.living(looked, now);
+    return { keys: fits === undefined ? living : living.filter((key) => fits(key, 0)), more, last: looked.at(-1) };
   }
 
   async records(namespace: string, range: Range, count: number): Promise<[string[], unknown[]]> {

@@ -6,7 +6,10 @@
 import { type Changed, type Outcome, transact } from './batch.js';
 import * as calls from './calls.js';
 import type { Announce, Host, Item, Op } from './calls.js';
+import { itemOf, living } from './item.js';
 import type { Link } from './link.js';
+import { ATTRIBUTES, VALUE, found } from './record.js';
+import type { Read, Transaction } from './transaction.js';
 
 export class Queue {
   readonly #link: Link;
@@ -26,8 +29,28 @@ export class Queue {
     queueMicrotask(() => {
       const ops = this.#waiting;
       this.#waiting = [];
-      void this.#run(ops);
+      if (!this.#single(ops)) void this.#run(ops);
     });
+  }
+
+  /** A read of one key, alone in its tick, needs none of what is shared: that would cost half as much as the browser takes. */
+  #single(ops: Op[]): boolean {
+    const [op, another] = ops;
+    if (op?.call.type !== 'read' || another !== undefined) return false;
+    const { ticket, namespace, now, call } = op;
+    const [key, second] = call.keys;
+    if (key === undefined || second !== undefined || !this.#link.ready) return false;
+    const want = call.values ? VALUE : ATTRIBUTES;
+    const done = ({ record, apart }: Read): void =>
+      calls.tell(this.#host, ticket, itemOf(living(found(record), now), apart, want), true);
+    try {
+      // What fails is tried the other way, which knows what to do.
+      const transaction = this.#link.begin(false) as Transaction;
+      transaction.readOne({ namespace, key }, call.values, done, () => void this.#run(ops));
+    } catch {
+      return false;
+    }
+    return true;
   }
 
   async #run(ops: Op[]): Promise<void> {
@@ -52,8 +75,7 @@ export class Queue {
       this.#host.tellEnd(ticket, true, items.map(({ version }) => version).join('\n'));
       return;
     }
-    for (const item of items) calls.tell(this.#host, ticket, item);
-    this.#host.tellEnd(ticket, true);
+    items.forEach((item, at) => calls.tell(this.#host, ticket, item, at === items.length - 1));
   }
 
   /** Tells of what a transaction has changed, those of one namespace together. */

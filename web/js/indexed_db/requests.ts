@@ -2,24 +2,28 @@
 import { ENTRIES, EXPIRY, VALUES, failure } from './database.js';
 import { abort, unwatch, watch } from './deadline.js';
 import { type Entry, expired, found, fromOrdered, isApart, toOptional, toOrdered } from './record.js';
-import type { Keys, Name, Range, Read, Transaction } from './transaction.js';
+import type { Fits, Keys, Name, Range, Read, Transaction } from './transaction.js';
 
-type Key = [namespace: string, key: string];
+/** Both in the order of the store, with a tab between, which neither can hold. An array of the two costs twice as much to read. */
+type Key = string;
+
+const TAB = '\t';
+/** What follows a tab. */
+const BEHIND_TAB = '\n';
 
 /** More expired entries than this, and a listing of keys looks at each entry's own expiry. */
 const MANY = 1000;
 
-const keyOf = ({ namespace, key }: Name): Key => [toOrdered(namespace), toOrdered(key)];
+const keyOf = ({ namespace, key }: Name): Key => toOrdered(namespace) + TAB + toOrdered(key);
 
 /** All keys of the namespace that lie in the range; undefined where there can be none. */
 function rangeOf(namespace: string, range?: Range): IDBKeyRange | undefined {
   const space = toOrdered(namespace);
   const [from, to, after] = [toOptional(range?.from), toOptional(range?.to), toOptional(range?.after)];
   const behind = after !== undefined && (from === undefined || after >= from);
-  // An array comes after every text, and what has less before.
-  const lower = behind ? [space, after] : from === undefined ? [space] : [space, from];
-  const upper = to === undefined ? [space, []] : [space, to];
-  return indexedDB.cmp(lower, upper) < 0 ? IDBKeyRange.bound(lower, upper, behind, true) : undefined;
+  const lower = space + TAB + (behind ? after : (from ?? ''));
+  const upper = to === undefined ? space + BEHIND_TAB : space + TAB + to;
+  return lower < upper ? IDBKeyRange.bound(lower, upper, behind, true) : undefined;
 }
 
 const result = <T>(request: IDBRequest<T>): Promise<T> =>
@@ -32,15 +36,13 @@ const all = (store: IDBObjectStore | IDBIndex, range: IDBKeyRange | undefined, c
   result(store.getAllKeys(range, count)) as Promise<Key[]>;
 
 /** What this tab has last seen of some entries: when they were created, and whether their values lie apart. Guesses. */
-const seen = new Map<string, { createdAt: number; apart: boolean }>();
+const seen = new Map<Key, { createdAt: number; apart: boolean }>();
 const SEEN = 1000;
 
-function remember([namespace, key]: Key, createdAt: number, apart: boolean): void {
+function remember(key: Key, createdAt: number, apart: boolean): void {
   if (seen.size >= SEEN) seen.clear();
-  seen.set(`${namespace}\n${key}`, { createdAt, apart });
+  seen.set(key, { createdAt, apart });
 }
-
-const recall = ([namespace, key]: Key) => seen.get(`${namespace}\n${key}`);
 
 /** So many keys of one namespace are looked for in their range, where that does not hold many others. */
 const MANY_KEYS = 24;
@@ -84,70 +86,79 @@ export class Requests implements Transaction {
   read(names: Name[], values: boolean): Promise<Read[]> {
     const { namespace } = names[0] ?? {};
     if (names.length >= MANY_KEYS && names.every((name) => name.namespace === namespace)) {
-      return this.#readMany(toOrdered(namespace ?? ''), names);
+      return this.#readMany(names.map(keyOf));
     }
     return this.#readEach(names.map(keyOf), values);
+  }
+
+  readOne(name: Name, values: boolean, done: (read: Read) => void, failed: (error: unknown) => void): void {
+    this.#readOne(keyOf(name), values, (read) => {
+      unwatch(this.#transaction);
+      done(read);
+    }, failed);
+  }
+
+  #readOne(key: Key, values: boolean, done: (read: Read) => void, failed: (error: unknown) => void): void {
+    const request = this.#entries.get(key);
+    request.onerror = () => failed(request.error);
+    if (!values) {
+      request.onsuccess = () => done({ record: request.result });
+      return;
+    }
+    const load = (): IDBRequest => {
+      const second = this.#values.get(key);
+      second.onerror = () => failed(second.error);
+      return second;
+    };
+    // Asked for along with the record where it is likely to be there.
+    const early = seen.get(key)?.apart === true ? load() : undefined;
+    request.onsuccess = () => {
+      const record = request.result as Entry | undefined;
+      if (record?.apart !== true) {
+        done({ record });
+        return;
+      }
+      remember(key, record.createdAt, true);
+      const second = early ?? load();
+      const loaded = (): void => done({ record, apart: second.result });
+      if (second.readyState === 'done') loaded();
+      else second.onsuccess = loaded;
+    };
   }
 
   #readEach(keys: Key[], values: boolean): Promise<Read[]> {
     return new Promise((resolve, reject) => {
       const reads = new Array<Read>(keys.length);
       let left = keys.length;
-      const failed = (event: Event): void => reject((event.target as IDBRequest).error);
-      const arrived = (): void => {
-        left -= 1;
-        if (left > 0) return;
-        // What only reads need not be watched any longer.
-        if (this.done === undefined) unwatch(this.#transaction);
-        resolve(reads);
-      };
       keys.forEach((key, at) => {
-        const load = (): IDBRequest => {
-          const request = this.#values.get(key);
-          request.onerror = failed;
-          return request;
-        };
-        // Asked for along with the record where it is likely to be there.
-        const early = values && recall(key)?.apart === true ? load() : undefined;
-        const request = this.#entries.get(key);
-        request.onerror = failed;
-        request.onsuccess = () => {
-          const record = request.result as Entry | undefined;
-          const read: Read = { record };
+        const done = (read: Read): void => {
           reads[at] = read;
-          if (!values || record?.apart !== true) {
-            arrived();
-            return;
-          }
-          remember(key, record.createdAt, true);
-          const second = early ?? load();
-          const loaded = (): void => {
-            read.apart = second.result;
-            arrived();
-          };
-          if (second.readyState === 'done') loaded();
-          else second.onsuccess = loaded;
+          left -= 1;
+          if (left > 0) return;
+          // What only reads need not be watched any longer.
+          if (this.done === undefined) unwatch(this.#transaction);
+          resolve(reads);
         };
+        this.#readOne(key, values, done, reject);
       });
       if (left === 0) resolve(reads);
     });
   }
 
   /** Many of one namespace: by one request for their keys, and then by as few as their range allows. */
-  async #readMany(space: string, names: Name[]): Promise<Read[]> {
-    const places = new Map<string, number>();
-    names.forEach(({ key }, at) => places.set(toOrdered(key), at));
-    const wanted = [...places.keys()].sort();
-    const range = IDBKeyRange.bound([space, wanted[0]], [space, wanted.at(-1)]);
-    const limit = names.length * 2;
-    const there = await all(this.#entries, range, limit);
-    const reads: Read[] = names.map(() => ({ record: undefined }));
+  async #readMany(keys: Key[]): Promise<Read[]> {
+    const places = new Map<Key, number>();
+    keys.forEach((key, at) => places.set(key, at));
+    const wanted = [...keys].sort();
+    const limit = keys.length * 2;
+    const there = await all(this.#entries, IDBKeyRange.bound(wanted[0], wanted.at(-1)), limit);
+    const reads: Read[] = keys.map(() => ({ record: undefined }));
     const put = (key: Key | undefined, read: Read): void => {
-      const place = key && places.get(key[1]);
+      const place = key === undefined ? undefined : places.get(key);
       if (place !== undefined) reads[place] = read;
     };
     const close = there.length < limit;
-    const known = close ? there.filter((key) => places.has(key[1])) : wanted.map((key): Key => [space, key]);
+    const known = close ? there.filter((key) => places.has(key)) : wanted;
     // Too few to be worth reading what lies between them.
     if (!close || known.length * 2 < there.length) {
       (await this.#readEach(known, false)).forEach((read, at) => put(known[at], read));
@@ -172,7 +183,7 @@ export class Requests implements Transaction {
   replace(name: Name, entry: Entry, apart: unknown, now: number): Promise<unknown> {
     const key = keyOf(name);
     const fresh = entry.createdAt;
-    entry.createdAt = recall(key)?.createdAt ?? fresh;
+    entry.createdAt = seen.get(key)?.createdAt ?? fresh;
     const before = this.#entries.get(key);
     this.#entries.put(entry, key);
     if (apart !== undefined) this.#values.put(apart, key);
@@ -223,7 +234,7 @@ export class Requests implements Transaction {
     limit: number,
     most: number,
     now: number,
-    fits: ((key: string) => boolean) | undefined,
+    fits: Fits | undefined,
   ): Promise<Keys | undefined> {
     const range = rangeOf(namespace, within);
     const keys: string[] = [];
@@ -233,29 +244,27 @@ export class Requests implements Transaction {
     const due = await all(this.#entries.index(EXPIRY), dueAt(now), MANY);
     // Too many to be taken out one by one.
     if (due.length >= MANY) return undefined;
-    const space = toOrdered(namespace);
-    const gone = new Set<string>();
-    for (const [of, key] of due) if (of === space) gone.add(key);
+    const gone = new Set(due);
+    const skip = toOrdered(namespace).length + 1;
     let looked = 0;
-    let last: string | undefined;
+    let last: Key | undefined;
     for (;;) {
       const names = await asked;
       looked += names.length;
-      last = names.at(-1)?.[1] ?? last;
+      last = names.at(-1) ?? last;
       const ended = names.length < part;
       // Asked for before these are looked at, unless they may well be enough.
-      const next = () => all(this.#entries, IDBKeyRange.bound([space, last], range.upper, true, true), part);
+      const next = () => all(this.#entries, IDBKeyRange.bound(last, range.upper, true, true), part);
       const ahead = !ended && looked < most && keys.length + part / 2 < limit;
       if (ahead) asked = next();
-      for (const [, name] of names) {
+      for (const name of names) {
         if (gone.size > 0 && gone.has(name)) continue;
-        const key = fromOrdered(name);
-        if (fits === undefined || fits(key)) keys.push(key);
+        if (fits === undefined || fits(name, skip)) keys.push(name.slice(skip));
       }
       if (ended || keys.length >= limit || looked >= most) {
         // What was asked for ahead is not wanted any longer, and does no harm.
         if (ahead) asked.catch(() => undefined);
-        return { keys, more: !ended, last: last === undefined ? undefined : fromOrdered(last) };
+        return { keys, more: !ended, last: last?.slice(skip) };
       }
       if (!ahead) asked = next();
     }
@@ -265,12 +274,14 @@ export class Requests implements Transaction {
     const range = rangeOf(namespace, within);
     if (range === undefined) return [[], []];
     const store = this.#entries as IDBObjectStore & Records;
+    const skip = toOrdered(namespace).length + 1;
+    const text = (key: Key): string => fromOrdered(key.slice(skip));
     if (store.getAllRecords !== undefined) {
       const pairs = await result(store.getAllRecords({ query: range, count }));
-      return [pairs.map(({ key }) => fromOrdered(key[1])), pairs.map(({ value }) => value)];
+      return [pairs.map(({ key }) => text(key)), pairs.map(({ value }) => value)];
     }
     const [keys, records] = await Promise.all([all(store, range, count), result<unknown[]>(store.getAll(range, count))]);
-    return [keys.map(([, key]) => fromOrdered(key)), records];
+    return [keys.map(text), records];
   }
 
   async count(namespace: string, within: Range, now: number): Promise<number | undefined> {
@@ -312,12 +323,13 @@ export class Requests implements Transaction {
   /** By one step for each. */
   async namespaces(after: string | undefined, limit: number) {
     const names: string[] = [];
-    let lower = after === undefined ? undefined : [toOrdered(after), []];
+    let behind = after === undefined ? undefined : toOrdered(after);
     for (;;) {
-      const [key] = await all(this.#entries, lower && IDBKeyRange.lowerBound(lower, true), 1);
+      const range = behind === undefined ? undefined : IDBKeyRange.lowerBound(behind + BEHIND_TAB);
+      const [key] = await all(this.#entries, range, 1);
       if (key === undefined || names.length === limit) return { names, more: key !== undefined };
-      names.push(fromOrdered(key[0]));
-      lower = [key[0], []];
+      behind = key.slice(0, key.indexOf(TAB));
+      names.push(fromOrdered(behind));
     }
   }
 }

@@ -2,13 +2,13 @@
 import { DAMAGED, type Item, THERE } from './calls.js';
 import type { Link } from './link.js';
 import * as record from './record.js';
-import { KEY, VALUE, type Want } from './record.js';
-import type { Range, Transaction } from './transaction.js';
+import { KEY, VALUE, type Want, fromOrdered, toOrdered } from './record.js';
+import type { Fits, Range, Transaction } from './transaction.js';
 
 /** The most entries that one call looks at. */
 const LOOKED_AT = 20_000;
 /** The most keys that one call looks at. */
-const KEYS_LOOKED_AT = 50_000;
+const KEYS_LOOKED_AT = 200_000;
 /** Records come in parts of so many: all of a part are in memory at once. */
 const PART = 1000;
 
@@ -22,27 +22,29 @@ export interface Scan {
   want: Want;
 }
 
-/** Keys alone, or items; and where to go on. */
+/** Keys alone, joined by line breaks, or items; and where to go on. */
 export interface Page {
-  keys?: string[];
+  keys?: string;
   items?: Item[];
   next: string | undefined;
 }
 
 /**
- * Whether a key may match the pattern: whether what the pattern spells out is there, in its order. Patterns with braces, classes or
- * backslashes are not looked at. The core decides; what is left out here spares it the look.
+ * Whether a key may match the pattern: whether what the pattern spells out is there, in its order. Undefined where that is but its
+ * beginning, which the range sees to; and for patterns with braces, classes or backslashes, which are not looked at. The core
+ * decides; what is left out here spares it the look.
  */
-function mayMatch(pattern: string | undefined): ((key: string) => boolean) | undefined {
+function mayMatch(pattern: string | undefined): Fits | undefined {
   if (pattern === undefined || /[{}[\\]/.test(pattern)) return undefined;
   // A `**` may stand for no segment, and then the dot beside it is not there.
-  const texts = pattern.split(/\.?\*\*+\.?|\*|\?/);
+  const texts = toOrdered(pattern).split(/\.?\*\*+\.?|\*|\?/);
   const first = texts.shift() ?? '';
   const last = texts.pop() ?? '';
   const between = texts.filter((text) => text !== '');
-  return (key) => {
-    if (!key.startsWith(first) || !key.endsWith(last)) return false;
-    let at = first.length;
+  if (last === '' && between.length === 0) return undefined;
+  return (key, from) => {
+    if (!key.endsWith(last) || !key.startsWith(first, from)) return false;
+    let at = from + first.length;
     for (const text of between) {
       at = key.indexOf(text, at);
       if (at < 0) return false;
@@ -95,9 +97,10 @@ async function keys(transaction: Transaction, asked: Scan): Promise<Page | undef
   const { namespace, range, limit, now } = asked;
   const page = await transaction.keys(namespace, range, limit, KEYS_LOOKED_AT, now, mayMatch(asked.pattern));
   if (page === undefined) return undefined;
-  if (page.keys.length <= limit) return { keys: page.keys, next: page.more ? page.last : undefined };
-  const some = page.keys.slice(0, limit);
-  return { keys: some, next: some.at(-1) };
+  const cut = page.keys.length > limit;
+  const keys = cut ? page.keys.slice(0, limit) : page.keys;
+  const next = cut ? keys.at(-1) : page.more ? page.last : undefined;
+  return { keys: fromOrdered(keys.join('\n')), next: next === undefined ? undefined : fromOrdered(next) };
 }
 
 async function entries(transaction: Transaction, asked: Scan): Promise<Page> {
@@ -118,7 +121,7 @@ async function entries(transaction: Transaction, asked: Scan): Promise<Page> {
       const whole = entry !== undefined && entry !== 'damaged';
       const matches =
         entry !== undefined &&
-        (fits === undefined || fits(key)) &&
+        (fits === undefined || fits(toOrdered(key), 0)) &&
         (whole ? !record.expired(entry, now) && (holds?.(entry.metadata) ?? true) : holds === undefined);
       if (matches) {
         if (whole && want !== KEY) weight += key.length + record.weight(entry, want);

@@ -22,7 +22,10 @@ export interface Read {
   apart?: unknown;
 }
 
-/** A page of keys, in order. */
+/** Whether a key, from this place on a key in the order of the store, may be wanted. */
+export type Fits = (key: string, from: number) => boolean;
+
+/** A page of keys, in the order of the store and in that form. */
 export interface Keys {
   keys: string[];
   /** Whether there are others behind `last`, which is the last one looked at. */
@@ -33,6 +36,8 @@ export interface Keys {
 export interface Transaction {
   /** If it writes: undefined once it is complete, the error where nothing of it was applied. */
   readonly done: Promise<unknown> | undefined;
+  /** What lies under this key. */
+  readOne(name: Name, values: boolean, done: (read: Read) => void, failed: (error: unknown) => void): void;
   /** What lies under these keys, in order; with `values` also those that are kept apart. */
   read(names: Name[], values: boolean): Promise<Read[]>;
   /** Values that are kept apart. */
@@ -46,14 +51,17 @@ export interface Transaction {
   remove(name: Name, wasApart: boolean): void;
   commit(): void;
   abort(): void;
-  /** What has not expired and may match: until there are `limit` of them, or `most` were looked at; undefined where too many have expired. */
+  /**
+   * What has not expired and fits: until there are `limit` of them, or `most` were looked at;
+   * undefined where too many have expired.
+   */
   keys(
     namespace: string,
     range: Range,
     limit: number,
     most: number,
     now: number,
-    fits: ((key: string) => boolean) | undefined,
+    fits: Fits | undefined,
   ): Promise<Keys | undefined>;
   /** Keys of the range in order, and what lies there. */
   records(namespace: string, range: Range, count: number): Promise<[string[], unknown[]]>;

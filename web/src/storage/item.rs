@@ -39,7 +39,8 @@ pub(super) struct Item {
     state: Option<Result<State>>,
 }
 
-/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it is a string.
+/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it is a string. With `last` this
+/// is all.
 #[wasm_bindgen(js_name = tellItem)]
 #[allow(clippy::too_many_arguments)]
 pub fn tell_item(
@@ -58,6 +59,7 @@ pub fn tell_item(
     checksum: u32,
     text: Option<String>,
     value: JsValue,
+    last: bool,
 ) {
     let key = key.unwrap_or_default();
     let kind = match kind {
@@ -98,7 +100,7 @@ pub fn tell_item(
         };
         item.state = Some(state());
     }
-    told_item(ticket, item);
+    told_item(ticket, item, last);
 }
 
 fn strange() -> Error {

@@ -127,12 +127,15 @@ impl Drop for Ticket {
 }
 
 /// One of the items of an answer, as `item.rs` reads it.
-pub(super) fn told_item(number: u32, item: Item) {
+pub(super) fn told_item(number: u32, item: Item, last: bool) {
     DESK.with_borrow_mut(|desk| {
         if let Some(asked) = desk.asked(number) {
             asked.answer.items.push(item);
         }
     });
+    if last {
+        told(number, true, Ok(()), |_| {});
+    }
 }
 
 fn told(number: u32, last: bool, end: Result<()>, also: impl FnOnce(&mut Answer)) {

@@ -376,10 +376,10 @@ export function several({ browser, url }) {
           });
           const entries = database.transaction('entries', 'readwrite').objectStore('entries');
           await new Promise((resolve) => {
-            entries.put('nonsense', ['default', 'a']);
-            const request = entries.get(['default', 'b']);
+            entries.put('nonsense', 'default\ta');
+            const request = entries.get('default\tb');
             request.onsuccess = () => {
-              entries.put({ ...request.result, value: 'changed' }, ['default', 'b']).onsuccess = resolve;
+              entries.put({ ...request.result, value: 'changed' }, 'default\tb').onsuccess = resolve;
             };
           });
           database.close();
