@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 
 use dataknobs_kv_core::store::{Action, Check, Item, MAX_ITEMS, TransactionResult};
 use dataknobs_kv_core::{Error, Precondition, Result, State, Store, Version};
-use futures::future::LocalBoxFuture;
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
@@ -47,7 +46,7 @@ type PartResult = Result<Vec<JsValue>>;
 
 /// One part, and what came of it.
 struct Part<'a> {
-    running: LocalBoxFuture<'a, PartResult>,
+    running: Pin<Box<dyn Future<Output = PartResult> + 'a>>,
     done: Option<PartResult>,
 }
 

@@ -4,11 +4,11 @@
 //! for what the call decides, and each such step costs a get as much as reading its entry does.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use dataknobs_kv_core::Result;
-use futures::future::LocalBoxFuture;
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
@@ -24,7 +24,7 @@ extern "C" {
     fn settle(task: u32, good: bool, value: &JsValue);
 }
 
-type Work = LocalBoxFuture<'static, Result<JsValue>>;
+type Work = Pin<Box<dyn Future<Output = Result<JsValue>>>>;
 
 struct Task {
     /// None while it runs.

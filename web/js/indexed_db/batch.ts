@@ -5,7 +5,7 @@
 import * as calls from './calls.js';
 import type { Host, Item, Mutation, Op, Update, Write } from './calls.js';
 import { failure } from './database.js';
-import { itemOf, living } from './item.js';
+import { createdAtOf, itemOf, living } from './item.js';
 import { type Link, completed } from './link.js';
 import * as record from './record.js';
 import { type Entry, type Found, KEY, VALUE, type Want } from './record.js';
@@ -60,8 +60,7 @@ class Slot {
     const { found } = this;
     switch (kind) {
       case calls.PUT: {
-        const there = living(this.found, now);
-        const createdAt = there === undefined || there === 'damaged' ? entry.createdAt : there.createdAt;
+        const createdAt = createdAtOf(living(found, now)) ?? entry.createdAt;
         this.apart = entry.apart === true ? value : undefined;
         return this.#write({ ...entry, createdAt }, ALL);
       }
@@ -126,7 +125,7 @@ export async function transact(link: Link, host: Host, ops: Op[]): Promise<Outco
 /** The one call, where it sets one entry whatever is there: that need not be known here, a step less. */
 async function replaced(transaction: Transaction, ops: Op[]): Promise<Outcome | undefined> {
   const [op, second] = ops;
-  if (op?.call.type !== 'write' || second !== undefined) return undefined;
+  if (transaction.replace === undefined || op?.call.type !== 'write' || second !== undefined) return undefined;
   const [mutation, another] = op.call.mutations;
   if (mutation?.kind !== calls.PUT || mutation.guard !== undefined || another !== undefined) return undefined;
   const { namespace, now } = op;

@@ -7,6 +7,10 @@ import { type Found, KEY, VALUE, type Want, expired } from './record.js';
 export const living = (found: Found, now: number): Found =>
   found === undefined || found === 'damaged' || !expired(found, now) ? found : undefined;
 
+/** Which an entry that takes its place keeps. */
+export const createdAtOf = (living: Found): number | undefined =>
+  living === undefined || living === 'damaged' ? undefined : living.createdAt;
+
 /** As much of it as is wanted. `apart`: its value, if that lies apart and was read. */
 export function itemOf(found: Found, apart: unknown, want: Want, kind = calls.THERE): Item {
   if (found === 'damaged') return { kind: calls.DAMAGED };

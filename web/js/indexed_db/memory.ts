@@ -127,15 +127,6 @@ class InMemory implements Transaction {
     return names.map(({ namespace, key }) => this.#apart.get(`${namespace}\n${key}`));
   }
 
-  async replace(name: Name, entry: Entry, apart: unknown, now: number): Promise<unknown> {
-    await this.#turn;
-    const there = this.#space(name.namespace).entries.get(toOrdered(name.key))?.entry;
-    if (there !== undefined && !expired(there, now)) entry.createdAt = there.createdAt;
-    this.put(name, entry, apart);
-    this.commit();
-    return this.done;
-  }
-
   put({ namespace, key }: Name, entry: Entry, apart: unknown): void {
     const { spaces } = this.#memory;
     const name = toOrdered(namespace);

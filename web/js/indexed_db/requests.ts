@@ -1,7 +1,8 @@
 // What IndexedDB is asked for. No rule of the store is here: `batch.ts` and `scan.ts` decide.
 import { ENTRIES, EXPIRY, VALUES, failure } from './database.js';
 import { abort, unwatch, watch } from './deadline.js';
-import { type Entry, expired, found, fromOrdered, isApart, toOptional, toOrdered } from './record.js';
+import { createdAtOf, living } from './item.js';
+import { type Entry, found, fromOrdered, isApart, toOptional, toOrdered } from './record.js';
 import type { Fits, Keys, Name, Range, Read, Transaction } from './transaction.js';
 
 /** Both in the order of the store, with a tab between, which neither can hold. An array of the two costs twice as much to read. */
@@ -189,8 +190,7 @@ export class Requests implements Transaction {
     if (apart !== undefined) this.#values.put(apart, key);
     before.onsuccess = () => {
       const there = found(before.result);
-      const lives = there !== undefined && there !== 'damaged' && !expired(there, now);
-      const createdAt = lives ? there.createdAt : fresh;
+      const createdAt = createdAtOf(living(there, now)) ?? fresh;
       if (entry.createdAt !== createdAt) {
         entry.createdAt = createdAt;
         this.#entries.put(entry, key);

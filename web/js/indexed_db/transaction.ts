@@ -42,8 +42,11 @@ export interface Transaction {
   read(names: Name[], values: boolean): Promise<Read[]>;
   /** Values that are kept apart. */
   readApart(names: Name[]): Promise<unknown[]>;
-  /** Puts the entry in the place of what is there, which leaves it the time of its creation if it lives, and commits. */
-  replace(name: Name, entry: Entry, apart: unknown, now: number): Promise<unknown>;
+  /**
+   * Puts the entry in the place of what is there, which leaves it the time of its creation if it lives, and commits: where that
+   * takes a step less than to read first.
+   */
+  replace?(name: Name, entry: Entry, apart: unknown, now: number): Promise<unknown>;
   /** Puts entry, and value if it is to lie apart. `wasApart`: whether one may lie there that is to go. */
   put(name: Name, entry: Entry, apart: unknown, wasApart: boolean): void;
   /** As `put`, where the value that is kept apart stays as it is. */

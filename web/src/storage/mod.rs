@@ -18,8 +18,8 @@ use dataknobs_kv_core::{
 use wasm_bindgen::JsValue;
 
 pub use adapter::Adapter;
-use item::to_native;
 pub use item::tell_item;
+use item::to_native;
 use ticket::{Answer, Ticket};
 pub use ticket::{tell_end, tell_failure};
 
@@ -346,7 +346,9 @@ impl Storage for BrowserStorage {
             }
             refusal = None;
             let decided = item.map_or(Ok(None), |item| item.state(key)).and_then(|state| decide(state, now));
-            match decided.and_then(|change| change.map_or(Ok(None), |change| check_size(&change).map(|()| Some(change)))) {
+            match decided
+                .and_then(|change| change.map_or(Ok(None), |change| check_size(&change).map(|()| Some(change))))
+            {
                 Ok(Some(change)) => self.say(key, &change, &Precondition::None),
                 Ok(None) => {}
                 Err(error) => refusal = Some(error),
