@@ -69,12 +69,17 @@ pub fn validate_namespace(namespace: &str) -> Result<()> {
         (0, "a namespace is not empty")
     } else if namespace.len() > MAX_NAMESPACE_BYTES {
         (MAX_NAMESPACE_BYTES, "a namespace has at most 64 bytes")
-    } else if let Some((at, _)) = namespace.char_indices().find(|(_, c)| c.is_control()) {
+    } else if let Some(at) = control(namespace) {
         (at, CONTROL)
     } else {
         return Ok(());
     };
     Err(broken("namespace", namespace, at, rule))
+}
+
+/// Where the first control character is.
+pub(crate) fn control(text: &str) -> Option<usize> {
+    text.char_indices().find(|(_, character)| character.is_control()).map(|(at, _)| at)
 }
 
 /// A key from its segments' texts: escapes and joins them. The reverse of [`split`].

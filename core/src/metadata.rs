@@ -6,7 +6,7 @@
 //! fraction becomes the nearest float; a whole number that would become another (2^53 + 1) is refused rather than
 //! changed, and so is what would become infinite, or zero by being too small. `-0` is `0`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Ordering};
 
 use crate::{
     Error, MAX_TIMESTAMP, Result,
@@ -26,31 +26,33 @@ pub fn canonical(text: &str) -> Result<Option<String>> {
 /// from the storage: `corrupt` where it is no metadata.
 pub fn merge(base: Option<&str>, patch: &str) -> Result<Option<String>> {
     let patch = fields_of(patch)?;
-    let fields = match base {
+    let base = match base {
         None => Vec::new(),
         Some(base) => fields_of(base).map_err(|error| Error::Corrupt(["stored ", &error.message()].concat()))?,
     };
     // Both are sorted by name.
-    let mut merged = Vec::new();
-    let mut fields = fields.into_iter();
-    let mut next = fields.next();
-    for change in patch {
-        while let Some(field) = next.take_if(|field| field.name < change.name) {
-            merged.push(field);
-            next = fields.next();
+    let (mut old, mut new) = (base.as_slice(), patch.as_slice());
+    let mut text = String::new();
+    loop {
+        let order = match (old, new) {
+            ([field, ..], [change, ..]) => field.name.cmp(&change.name),
+            ([_, ..], []) => Ordering::Less,
+            ([], [_, ..]) => Ordering::Greater,
+            ([], []) => break,
+        };
+        let mut taken = None;
+        if let ([field, after @ ..], Ordering::Less | Ordering::Equal) = (old, order) {
+            (taken, old) = (Some(field), after);
         }
-        if next.as_ref().is_some_and(|field| field.name == change.name) {
-            next = fields.next();
+        if let ([change, after @ ..], Ordering::Equal | Ordering::Greater) = (new, order) {
+            (taken, new) = (Some(change).filter(|change| !matches!(change.value, Tree::Null)), after);
         }
-        if !matches!(change.value, Tree::Null) {
-            merged.push(change);
+        if let Some(field) = taken {
+            let before = if text.is_empty() { '{' } else { ',' };
+            write_field(&mut text, before, field);
         }
     }
-    while let Some(field) = next {
-        merged.push(field);
-        next = fields.next();
-    }
-    Ok(write_object(&merged))
+    Ok((!text.is_empty()).then(|| text + "}"))
 }
 
 /// Whether `metadata` holds every field of `wanted`, equal as JSON. False where `wanted` is no legal metadata. Who asks
@@ -213,16 +215,20 @@ fn write_object(fields: &[Field<'_>]) -> Option<String> {
 }
 
 fn write_fields(out: &mut String, fields: &[Field<'_>]) {
-    out.push('{');
+    if fields.is_empty() {
+        out.push('{');
+    }
     for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write_string(out, &field.name);
-        out.push(':');
-        write(out, &field.value);
+        write_field(out, if index == 0 { '{' } else { ',' }, field);
     }
     out.push('}');
+}
+
+fn write_field(out: &mut String, before: char, field: &Field<'_>) {
+    out.push(before);
+    write_string(out, &field.name);
+    out.push(':');
+    write(out, &field.value);
 }
 
 /// Checked: it is UTF-8.

@@ -19,52 +19,46 @@ pub fn parse_string(literal: &str) -> Option<String> {
 /// there is a lone surrogate.
 pub(crate) fn decode(literal: &str) -> Cow<'_, [u8]> {
     let literal = literal.strip_prefix('"').unwrap_or(literal);
-    let mut rest = literal.strip_suffix('"').unwrap_or(literal);
-    if !rest.contains('\\') {
-        return Cow::Borrowed(rest.as_bytes());
+    let mut rest = literal.strip_suffix('"').unwrap_or(literal).as_bytes();
+    if !rest.iter().any(|b| *b == b'\\') {
+        return Cow::Borrowed(rest);
     }
     let mut text = Vec::with_capacity(rest.len());
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        text.extend_from_slice(plain.as_bytes());
-        if let Some(digits) = escape.strip_prefix('u') {
-            let (unit, after) = hexadecimal(digits);
-            let low = after.strip_prefix("\\u").map(hexadecimal);
-            match (unit, low) {
-                (0xd800..0xdc00, Some((low @ 0xdc00..0xe000, after))) => {
-                    let above = ((unit & 0x3ff) << 10) | (low & 0x3ff);
-                    push_code_point(&mut text, above.saturating_add(0x10000));
-                    rest = after;
+    loop {
+        let (byte, after) = match rest {
+            [] => return Cow::Owned(text),
+            [b'\\', b'u', digits @ ..] => {
+                let (unit, mut after) = hexadecimal(digits);
+                let mut code = unit;
+                if let (0xd800..0xdc00, [b'\\', b'u', digits @ ..]) = (unit, after)
+                    && let (low @ 0xdc00..0xe000, behind) = hexadecimal(digits)
+                {
+                    code = (((unit & 0x3ff) << 10) | (low & 0x3ff)).saturating_add(0x10000);
+                    after = behind;
                 }
-                _ => {
-                    push_code_point(&mut text, unit);
-                    rest = after;
-                }
+                push_code_point(&mut text, code);
+                rest = after;
+                continue;
             }
-        } else {
-            let mut characters = escape.chars();
-            text.push(match characters.next() {
-                Some('b') => 0x08,
-                Some('f') => 0x0c,
-                Some('n') => b'\n',
-                Some('r') => b'\r',
-                Some('t') => b'\t',
-                Some('"') => b'"',
-                Some('/') => b'/',
-                _ => b'\\',
-            });
-            rest = characters.as_str();
-        }
+            [b'\\', b'b', after @ ..] => (0x08, after),
+            [b'\\', b'f', after @ ..] => (0x0c, after),
+            [b'\\', b'n', after @ ..] => (b'\n', after),
+            [b'\\', b'r', after @ ..] => (b'\r', after),
+            [b'\\', b't', after @ ..] => (b'\t', after),
+            // Quotes, slashes and backslashes stand for themselves.
+            [b'\\', byte, after @ ..] | [byte, after @ ..] => (*byte, after),
+        };
+        text.push(byte);
+        rest = after;
     }
-    text.extend_from_slice(rest.as_bytes());
-    Cow::Owned(text)
 }
 
 /// Four hexadecimal digits, and what follows them.
-fn hexadecimal(text: &str) -> (u32, &str) {
-    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));
+fn hexadecimal(text: &[u8]) -> (u32, &[u8]) {
+    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, &[]));
     let mut number = 0;
-    for digit in digits.chars() {
-        number = (number << 4) | digit.to_digit(16).unwrap_or(0);
+    for digit in digits {
+        number = (number << 4) | char::from(*digit).to_digit(16).unwrap_or(0);
     }
     (number, rest)
 }

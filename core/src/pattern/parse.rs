@@ -51,23 +51,6 @@ fn invalid(pattern: &str, at: usize, rule: &str) -> Error {
     key::broken("pattern", pattern, at, rule)
 }
 
-/// One open brace: what it has read so far.
-#[derive(Default)]
-struct Level {
-    /// Where it opens.
-    at: usize,
-    /// Alternatives behind a comma.
-    done: Vec<Vec<Token>>,
-    /// What the alternative that is being read stands for so far.
-    current: Vec<Vec<Token>>,
-}
-
-impl Level {
-    fn new(at: usize) -> Self {
-        Level { at, done: Vec::new(), current: vec![Vec::new()] }
-    }
-}
-
 pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     let fail = |at, rule| Err(invalid(pattern, at, rule));
     if pattern.is_empty() {
@@ -76,74 +59,13 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return fail(MAX_PATTERN_BYTES, "a pattern has at most 1024 bytes");
     }
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        if character.is_control() {
-            return fail(
-                place(pattern, &characters).saturating_sub(character.len_utf8()),
-                "control characters are not allowed",
-            );
-        }
+    if let Some(at) = key::control(pattern) {
+        return fail(at, "control characters are not allowed");
     }
-    let mut classes: Vec<Class> = Vec::new();
-    let mut outer: Vec<Level> = Vec::new();
-    let mut level = Level::new(0);
-    let mut characters = pattern.chars();
-    loop {
-        let at = place(pattern, &characters);
-        let Some(character) = characters.next() else { break };
-        let token = match character {
-            '.' => PLACED_SEPARATOR.saturating_add(at as u32),
-            '?' => ONE,
-            '*' => {
-                let mut stars: usize = 1;
-                while take(&mut characters, '*') {
-                    stars = stars.saturating_add(1);
-                }
-                if stars == 2 { REST } else { RUN }
-            }
-            '\\' => match characters.next() {
-                Some(escaped) => u32::from(escaped),
-                None => return fail(at, "a backslash stands before the character that it escapes"),
-            },
-            '[' => {
-                let class = class(pattern, at, &mut characters)?;
-                let index = classes.iter().position(|known| *known == class).unwrap_or(classes.len());
-                if index == classes.len() {
-                    classes.push(class);
-                }
-                CLASS.saturating_add(index as u32)
-            }
-            '{' => {
-                outer.push(std::mem::replace(&mut level, Level::new(at)));
-                continue;
-            }
-            ',' if !outer.is_empty() => {
-                level.done.append(&mut level.current);
-                level.current = vec![Vec::new()];
-                continue;
-            }
-            '}' if !outer.is_empty() => {
-                level.done.append(&mut level.current);
-                let choices = std::mem::replace(&mut level, outer.pop().unwrap_or_default()).done;
-                level.current = product(&level.current, &choices).ok_or_else(|| invalid(pattern, at, TOO_MANY))?;
-                continue;
-            }
-            // What closes nothing stands for itself.
-            plain => u32::from(plain),
-        };
-        for alternative in &mut level.current {
-            alternative.push(token);
-        }
-        if size(&level.current) > MAX_EXPANDED {
-            return fail(at, TOO_MANY);
-        }
-    }
-    if !outer.is_empty() {
-        return fail(level.at, "the brace has no `}`");
-    }
+    let mut reader = Reader { pattern, characters: pattern.chars(), classes: Vec::new() };
+    let expanded = reader.choices(None)?;
     let mut alternatives = Vec::new();
-    for tokens in &level.current {
+    for tokens in &expanded {
         if let Some(alternative) = checked(pattern, tokens)? {
             alternatives.push(alternative);
         }
@@ -153,7 +75,116 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     if alternatives.iter().any(|alternative| *alternative == [REST]) {
         alternatives = vec![vec![REST]];
     }
-    Ok(Parsed { alternatives, classes, size: size(&level.current) })
+    Ok(Parsed { alternatives, classes: reader.classes, size: size(&expanded) })
+}
+
+struct Reader<'p> {
+    pattern: &'p str,
+    /// What is left.
+    characters: Chars<'p>,
+    classes: Vec<Class>,
+}
+
+impl Reader<'_> {
+    /// All that stands for what comes up to the end of the pattern, or of the brace that opens at this place. It calls itself for
+    /// braces in it: 512 at most.
+    fn choices(&mut self, brace: Option<usize>) -> Result<Vec<Vec<Token>>> {
+        let mut done = Vec::new();
+        let mut current = vec![Vec::new()];
+        loop {
+            let at = self.place();
+            let token = match (self.characters.next(), brace) {
+                (None, None) => return Ok(current),
+                (None, Some(brace)) => return Err(self.invalid(brace, "the brace has no `}`")),
+                (Some(','), Some(_)) => {
+                    done.append(&mut current);
+                    current.push(Vec::new());
+                    continue;
+                }
+                (Some('}'), Some(_)) => {
+                    done.append(&mut current);
+                    return Ok(done);
+                }
+                (Some('{'), _) => {
+                    let choices = self.choices(Some(at))?;
+                    let close = self.place().saturating_sub(1);
+                    current = product(&current, &choices).ok_or_else(|| self.invalid(close, TOO_MANY))?;
+                    continue;
+                }
+                (Some('.'), _) => PLACED_SEPARATOR.saturating_add(at as u32),
+                (Some('?'), _) => ONE,
+                (Some('*'), _) => {
+                    let mut stars: usize = 1;
+                    while self.take('*') {
+                        stars = stars.saturating_add(1);
+                    }
+                    if stars == 2 { REST } else { RUN }
+                }
+                (Some('\\'), _) => match self.characters.next() {
+                    Some(escaped) => u32::from(escaped),
+                    None => return Err(self.invalid(at, "a backslash stands before the character that it escapes")),
+                },
+                (Some('['), _) => self.class(at)?,
+                // What closes nothing stands for itself.
+                (Some(plain), _) => u32::from(plain),
+            };
+            for alternative in &mut current {
+                alternative.push(token);
+            }
+            if size(&current) > MAX_EXPANDED {
+                return Err(self.invalid(at, TOO_MANY));
+            }
+        }
+    }
+
+    /// The rest of a class, behind its bracket.
+    fn class(&mut self, bracket: usize) -> Result<Token> {
+        const OPEN: &str = "the class has no `]` (a `]` that comes first is one of its characters)";
+        let negated = self.take('!') || self.take('^');
+        let mut ranges = Vec::new();
+        while ranges.is_empty() || !self.take(']') {
+            let at = self.place();
+            let Some(first) = unescaped(&mut self.characters) else { return Err(self.invalid(bracket, OPEN)) };
+            let mut last = first;
+            if self.take('-') {
+                if self.characters.as_str().starts_with(']') {
+                    // The dash is the last character of the class.
+                    ranges.push(('-', '-'));
+                } else {
+                    last = unescaped(&mut self.characters).ok_or_else(|| self.invalid(bracket, OPEN))?;
+                }
+            }
+            if first > last {
+                return Err(self.invalid(at, "the range runs backwards"));
+            }
+            ranges.push((first, last));
+        }
+        let class = Class { negated, ranges };
+        let index = self.classes.iter().position(|known| *known == class).unwrap_or(self.classes.len());
+        if index == self.classes.len() {
+            self.classes.push(class);
+        }
+        Ok(CLASS.saturating_add(index as u32))
+    }
+
+    /// Where what is left begins.
+    fn place(&self) -> usize {
+        self.pattern.len().saturating_sub(self.characters.as_str().len())
+    }
+
+    /// Takes the next character if it is this one.
+    fn take(&mut self, wanted: char) -> bool {
+        let mut after = self.characters.clone();
+        let taken = after.next() == Some(wanted);
+        if taken {
+            self.characters = after;
+        }
+        taken
+    }
+
+    fn invalid(&self, at: usize, rule: &str) -> Error {
+        invalid(self.pattern, at, rule)
+    }
 }
 
 const TOO_MANY: &str = "the braces stand for more than 1000 alternatives, or for more than 32768 characters together";
@@ -176,49 +207,6 @@ fn product(starts: &[Vec<Token>], ends: &[Vec<Token>]) -> Option<Vec<Vec<Token>>
         }
     }
     Some(all)
-}
-
-/// Where what is left of the pattern begins.
-fn place(pattern: &str, left: &Chars<'_>) -> usize {
-    pattern.len().saturating_sub(left.as_str().len())
-}
-
-/// Takes the next character if it is this one.
-fn take(characters: &mut Chars<'_>, wanted: char) -> bool {
-    let mut after = characters.clone();
-    let taken = after.next() == Some(wanted);
-    if taken {
-        *characters = after;
-    }
-    taken
-}
-
-/// The rest of a class, behind its bracket.
-fn class(pattern: &str, bracket: usize, characters: &mut Chars<'_>) -> Result<Class> {
-    let open = || {
-        let rule = "the class has no `]` (a `]` that comes first is one of its characters)";
-        invalid(pattern, bracket, rule)
-    };
-    let negated = take(characters, '!') || take(characters, '^');
-    let mut ranges = Vec::new();
-    while ranges.is_empty() || !take(characters, ']') {
-        let at = place(pattern, characters);
-        let first = unescaped(characters).ok_or_else(open)?;
-        let mut last = first;
-        if take(characters, '-') {
-            if characters.as_str().starts_with(']') {
-                // The dash is the last character of the class.
-                ranges.push(('-', '-'));
-            } else {
-                last = unescaped(characters).ok_or_else(open)?;
-            }
-        }
-        if first > last {
-            return Err(invalid(pattern, at, "the range runs backwards"));
-        }
-        ranges.push((first, last));
-    }
-    Ok(Class { negated, ranges })
 }
 
 /// The next character, without the backslash before it.

@@ -46,22 +46,24 @@ pub(super) fn push(key: &mut String, character: char) {
 
 /// The narrowest range that holds all keys of these prefixes; an empty one for none.
 pub(super) fn covering(prefixes: &[Prefix]) -> Range {
-    if prefixes.is_empty() {
-        // No key comes before a space.
-        return Range { to: Some(" ".into()), ..Range::default() };
-    }
-    let from = prefixes.iter().map(|prefix| &prefix.text).min().filter(|text| !text.is_empty()).cloned();
-    let mut to: Option<String> = None;
+    let mut from: Option<&str> = None;
+    // No key comes before a space. None: there is no end.
+    let mut to = Some(String::from(" "));
     for prefix in prefixes {
+        if from.is_none_or(|from| *prefix.text < *from) {
+            from = Some(&prefix.text);
+        }
         let end = match prefix.then {
             // No character of a key comes before a space.
             Then::End => Some([&prefix.text, " "].concat()),
             _ => successor(&prefix.text),
         };
-        let Some(end) = end else { return Range { from, ..Range::default() } };
-        to = to.max(Some(end));
+        to = match (to, end) {
+            (Some(to), Some(end)) => Some(if to < end { end } else { to }),
+            _ => None,
+        };
     }
-    Range { from, to, after: None }
+    Range { from: from.filter(|from| !from.is_empty()).map(String::from), to, after: None }
 }
 
 /// The first text, in byte order, after all that start with `prefix`; none where there is none. Byte order is the order
