@@ -6,8 +6,8 @@ use super::{
     draft::{Encoded, Times},
 };
 use crate::{
-    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, checksum,
-    json, key, storage::Change,
+    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, Version,
+    checksum, json, key, storage::Change,
 };
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
@@ -28,7 +28,6 @@ impl<S: Storage, C: Clock> Core<S, C> {
         let draft = self.draft(namespace, Item { key: key.to_owned(), value: new, options }, now)?;
         // A creation needs no read: its guard finds out whether there is something.
         let creation = old.is_none() && !matches!(draft.precondition, Precondition::Version(_));
-        let first = creation.then_some(None);
         let mut there = None;
         let mut decide = |seen: Option<State>, now| {
             let same = match (&old, &seen) {
@@ -42,7 +41,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
             there = seen;
             Ok(None)
         };
-        Ok(match self.modify(namespace, key, now, first, Projection::Value, &mut decide).await? {
+        Ok(match self.modify(namespace, key, now, creation, Projection::Value, &mut decide).await? {
             Some(version) => SwapResult::Swapped(version),
             None => SwapResult::Different(there),
         })
@@ -55,55 +54,54 @@ impl<S: Storage, C: Clock> Core<S, C> {
         delta: Numeric,
         expiry: Expiry,
     ) -> Result<Counted> {
-        check_names(namespace, key)?;
         Value::from(delta).validate()?;
-        let now = self.clock.now();
-        let times = self.explicit_times(expiry, now)?;
         let mut value = delta;
-        let mut decide = |seen: Option<State>, now| {
-            let (present, seen) = match seen {
-                None => (Numeric::Integer(0), None),
-                Some(state) => {
-                    let (value, attributes) = open(key, state)?;
-                    (numeric(key, &attributes.value_type, value)?, Some(attributes))
-                }
+        let mut revise = |seen: Option<(Vec<u8>, &Attributes)>| {
+            let present = match seen {
+                None => Numeric::Integer(0),
+                Some((value, attributes)) => numeric(key, &attributes.value_type, value)?,
             };
             value = add(key, present, delta)?;
-            self.over(namespace, seen, times, self.encode(value.into())?, now).map(Some)
+            self.encode(value.into())
         };
-        let version = self.modify(namespace, key, now, None, Projection::Value, &mut decide).await?;
-        Ok(Counted { value, version: version.ok_or_else(unwritten)? })
+        let version = self.revise(namespace, key, expiry, &mut revise).await?;
+        Ok(Counted { value, version })
     }
 
     pub(crate) async fn append(&self, namespace: &str, key: &str, tail: Value, expiry: Expiry) -> Result<Appended> {
-        check_names(namespace, key)?;
-        tail.validate()?;
-        match &tail {
-            Value::Custom { .. } => {
-                return Err(Error::TypeMismatch(format!("key {}: a custom value cannot be appended", key::shown(key))));
-            }
-            // It becomes an element whatever is there.
-            Value::Json(text) => json::validate_element(text)
-                .map_err(|error| Error::InvalidArgument(format!("value: as an element of an array: {error}")))?,
-            _ => {}
-        }
-        let now = self.clock.now();
-        let times = self.explicit_times(expiry, now)?;
+        check_tail(key, &tail)?;
         let mut size: u64 = 0;
-        let mut decide = |seen: Option<State>, now| {
-            let (seen, value) = match seen {
-                None => (None, self.encode(first(&tail))?),
-                Some(state) => {
-                    let (value, attributes) = open(key, state)?;
-                    let joined = self.join(key, value, &attributes, &tail)?;
-                    (Some(attributes), joined)
-                }
+        let mut revise = |seen: Option<(Vec<u8>, &Attributes)>| {
+            let value = match seen {
+                None => self.encode(first(&tail))?,
+                Some((value, attributes)) => self.join(key, value, attributes, &tail)?,
             };
             size = value.bytes.len() as u64;
+            Ok(value)
+        };
+        let version = self.revise(namespace, key, expiry, &mut revise).await?;
+        Ok(Appended { version, size })
+    }
+
+    /// Puts another value in the place of the one that is there.
+    async fn revise(&self, namespace: &str, key: &str, expiry: Expiry, revise: &mut Revise<'_>) -> Result<Version> {
+        check_names(namespace, key)?;
+        let now = self.clock.now();
+        let times = self.explicit_times(expiry, now)?;
+        let mut decide = |seen: Option<State>, now| {
+            let (seen, value) = match seen {
+                None => (None, revise(None)?),
+                Some(State { value, attributes, .. }) => {
+                    let value = value.ok_or_else(|| corrupt(key, "the value is missing"))?;
+                    let value = revise(Some((value, &attributes)))?;
+                    (Some(attributes), value)
+                }
+            };
             self.over(namespace, seen, times, value, now).map(Some)
         };
-        let version = self.modify(namespace, key, now, None, Projection::Value, &mut decide).await?;
-        Ok(Appended { version: version.ok_or_else(unwritten)?, size })
+        let version = self.modify(namespace, key, now, false, Projection::Value, &mut decide).await?;
+        // A decision that always writes was never asked for one that does not.
+        version.ok_or_else(|| Error::Internal("nothing was written".into()))
     }
 
     /// The value with the tail at its end.
@@ -165,9 +163,25 @@ impl<S: Storage, C: Clock> Core<S, C> {
     }
 }
 
-/// A decision that always writes was never asked for one that does not.
-fn unwritten() -> Error {
-    Error::Internal("nothing was written".into())
+/// What becomes of a value, which is given with its attributes if it is there.
+#[cfg(not(target_family = "wasm"))]
+type Revise<'a> = dyn FnMut(Option<(Vec<u8>, &Attributes)>) -> Result<Encoded> + Send + 'a;
+/// What becomes of a value, which is given with its attributes if it is there.
+#[cfg(target_family = "wasm")]
+type Revise<'a> = dyn FnMut(Option<(Vec<u8>, &Attributes)>) -> Result<Encoded> + 'a;
+
+/// Whether it may be appended to anything.
+fn check_tail(key: &str, tail: &Value) -> Result<()> {
+    tail.validate()?;
+    match tail {
+        Value::Custom { .. } => {
+            Err(Error::TypeMismatch(["key ", &key::shown(key), ": a custom value cannot be appended"].concat()))
+        }
+        // It becomes an element whatever is there.
+        Value::Json(text) => json::validate_element(text)
+            .map_err(|error| Error::InvalidArgument(format!("value: as an element of an array: {error}"))),
+        _ => Ok(()),
+    }
 }
 
 /// A new entry of the tail alone.
@@ -176,12 +190,6 @@ fn first(tail: &Value) -> Value {
         Value::Json(text) => Value::Json(format!("[{text}]")),
         tail => tail.clone(),
     }
-}
-
-/// Value and attributes of a verified state.
-fn open(key: &str, state: State) -> Result<(Vec<u8>, Attributes)> {
-    let value = state.value.ok_or_else(|| corrupt(key, "the value is missing"))?;
-    Ok((value, state.attributes))
 }
 
 fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Result<Numeric> {

@@ -7,7 +7,7 @@ use super::{
     read::faults,
 };
 use crate::{
-    Clock, Precondition, Projection, Result, State, Storage, Timestamp, key,
+    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, key,
     storage::{ANSWER_BYTES, Change, Mutation, Outcome},
 };
 
@@ -175,31 +175,41 @@ impl<S: Storage, C: Clock> Core<S, C> {
         check_items(keys.len())?;
         check_distinct(keys.iter().map(String::as_str).collect())?;
         let faults = faults(keys);
-        let mut mutations = Vec::new();
-        for (key, fault) in keys.iter().zip(&faults) {
-            if fault.is_none() {
-                let precondition = Precondition::None;
-                mutations.push(Mutation { key: key.clone(), change: Change::Delete, precondition });
-            }
-        }
+        let mutations = deletions(keys, &faults);
         let mut outcomes = Vec::new();
         if !mutations.is_empty() {
             outcomes = self.write(namespace, mutations, false, self.clock.now(), Projection::Key).await?;
         }
-        let mut outcomes = outcomes.into_iter();
-        let mut results = Vec::with_capacity(keys.len());
-        for fault in faults {
-            let outcome = match fault {
-                Some(fault) => Err(fault),
-                None => outcomes.next().unwrap_or_else(|| Err(miscounted())),
-            };
-            results.push(match outcome {
-                Ok(Outcome::Deleted) => Ok(DeleteResult::Deleted),
-                Ok(Outcome::Absent) => Ok(DeleteResult::Absent),
-                Ok(outcome) => Err(unfit(&outcome)),
-                Err(error) => Err(error),
-            });
-        }
-        Ok(results)
+        Ok(deleted(faults, outcomes))
     }
+}
+
+/// Of the keys with which nothing is wrong.
+fn deletions(keys: &[String], faults: &[Option<Error>]) -> Vec<Mutation> {
+    let mut mutations = Vec::new();
+    for (key, fault) in keys.iter().zip(faults) {
+        if fault.is_none() {
+            mutations.push(Mutation { key: key.clone(), change: Change::Delete, precondition: Precondition::None });
+        }
+    }
+    mutations
+}
+
+/// What is answered for each key, where the outcomes are of those with which nothing is wrong.
+fn deleted(faults: Vec<Option<Error>>, outcomes: Vec<Result<Outcome>>) -> Vec<Result<DeleteResult>> {
+    let mut outcomes = outcomes.into_iter();
+    let mut results = Vec::with_capacity(faults.len());
+    for fault in faults {
+        let outcome = match fault {
+            Some(fault) => Err(fault),
+            None => outcomes.next().unwrap_or_else(|| Err(miscounted())),
+        };
+        results.push(match outcome {
+            Ok(Outcome::Deleted) => Ok(DeleteResult::Deleted),
+            Ok(Outcome::Absent) => Ok(DeleteResult::Absent),
+            Ok(outcome) => Err(unfit(&outcome)),
+            Err(error) => Err(error),
+        });
+    }
+    results
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{
     Action, Appended, ChangeResult, Check, ChildPage, Cleaned, Counted, DeleteResult, EntryPage, Expiry, Item,
     MAX_ITEMS, MAX_PAGE, NamePage, Numeric, Progress, Query, SetOptions, SetResult, Store, SwapResult,
-    TransactionResult,
+    TransactionResult, metadata::Edit,
 };
 use crate::{
     Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, checksum, key,
@@ -118,10 +118,14 @@ pub(super) fn check_distinct(mut keys: Vec<&str>) -> Result<()> {
         if let [a, b] = pair
             && a == b
         {
-            return Err(Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(a))));
+            return Err(twice(a));
         }
     }
     Ok(())
+}
+
+pub(super) fn twice(key: &str) -> Error {
+    Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(key)))
 }
 
 /// Whether a state that was read with its value is what was written: size and checksum are looked at on every read.
@@ -250,7 +254,7 @@ impl<S: Storage, C: Clock> Store for Core<S, C> {
         patch: &str,
         precondition: Precondition,
     ) -> Result<ChangeResult> {
-        self.update_metadata(namespace, key, patch, precondition).await
+        self.edit(namespace, key, Edit::Merge(patch), precondition).await
     }
 
     async fn replace_metadata(
@@ -260,7 +264,7 @@ impl<S: Storage, C: Clock> Store for Core<S, C> {
         metadata: &str,
         precondition: Precondition,
     ) -> Result<ChangeResult> {
-        self.replace_metadata(namespace, key, metadata, precondition).await
+        self.edit(namespace, key, Edit::Replace(metadata), precondition).await
     }
 
     async fn set_expiry(
@@ -270,7 +274,7 @@ impl<S: Storage, C: Clock> Store for Core<S, C> {
         expiry: Expiry,
         precondition: Precondition,
     ) -> Result<ChangeResult> {
-        self.set_expiry(namespace, key, expiry, precondition).await
+        self.edit(namespace, key, Edit::Expiry(expiry), precondition).await
     }
 
     async fn list_entries(

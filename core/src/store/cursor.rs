@@ -1,6 +1,6 @@
 //! Cursors: where a walk goes on, tied to what is walked.
 
-use crate::{Error, Result};
+use crate::{Error, Result, key::hexadecimal};
 
 /// What a walk is about: part of every cursor, so that none is taken for another's.
 pub(super) struct Walk<'a> {
@@ -11,15 +11,7 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// The cursor for a position: 16 hexadecimal digits that fit walk and position, then the position in hexadecimal.
     pub(super) fn cursor(&self, position: &str) -> String {
-        let mut cursor = String::new();
-        for bytes in [&self.mark(position).to_le_bytes(), position.as_bytes()] {
-            for byte in bytes {
-                for digit in [byte >> 4, byte & 15] {
-                    cursor.extend(char::from_digit(digit.into(), 16));
-                }
-            }
-        }
-        cursor
+        [hexadecimal(&self.mark(position).to_le_bytes()), hexadecimal(position.as_bytes())].concat()
     }
 
     /// The position in a cursor of this walk.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Core, EntryPage, MAX_ITEMS, MAX_PAGE, Progress, Query,
-    core::{check_limit, miscounted, project, unfit},
+    core::{check_limit, project, unfit},
     cursor::Walk,
 };
 use crate::{
@@ -20,24 +20,27 @@ const MAX_SCANS: usize = 16;
 /// How often a deletion by metadata looks again at an entry that changes under it.
 const MAX_LOOKS: usize = 20;
 
-/// A query, ready to be walked.
+/// A query that is walked, and how far that has come.
 struct Plan<'a> {
+    /// What for.
+    kind: &'static str,
     namespace: &'a str,
     pattern: Arc<Pattern>,
     filter: Filter,
     hint: Hint,
+    now: Timestamp,
+    /// Where to go on; none at the beginning, and at the end.
+    after: Option<String>,
+    /// How many entries may still be looked at in this call, and how many pages of the storage it may take.
+    left: usize,
+    scans: usize,
 }
 
-impl<'a> Plan<'a> {
+impl Plan<'_> {
     fn matches(&self, entry: &Entry) -> bool {
         let metadata = || entry.state.as_ref().and_then(|state| state.attributes.metadata.as_deref());
         (self.pattern.is_range() || self.pattern.matches(&entry.key))
             && (self.filter.is_empty() || self.filter.matches(metadata()))
-    }
-
-    /// What must be read to decide the query and to answer it.
-    fn need(&self, want: Projection) -> Projection {
-        if self.filter.is_empty() { want } else { want.max(Projection::Attributes) }
     }
 
     /// Whether a range of keys says it all.
@@ -46,11 +49,88 @@ impl<'a> Plan<'a> {
     }
 
     /// The words that its cursors are tied to.
-    fn words<'b>(&'b self, kind: &'b str) -> [&'b str; 4]
-    where
-        'a: 'b,
-    {
-        [kind, self.namespace, self.pattern.text(), self.hint.metadata.as_deref().unwrap_or_default()]
+    fn words(&self) -> [&str; 4] {
+        [self.kind, self.namespace, self.pattern.text(), self.hint.metadata.as_deref().unwrap_or_default()]
+    }
+
+    /// The cursor for where to go on.
+    fn cursor(&self) -> Option<String> {
+        self.after.as_ref().map(|after| Walk { words: &self.words() }.cursor(after))
+    }
+
+    /// The next of these keys, at most so many, each once; and whether there are more.
+    fn next_keys(&self, keys: &[String], most: usize) -> (Vec<String>, bool) {
+        let mut next: Vec<String> = Vec::new();
+        for key in keys {
+            // The keys are in order. Two alternatives may say the same one.
+            if self.after.as_ref().is_some_and(|after| key <= after) || next.last() == Some(key) {
+                continue;
+            }
+            if next.len() >= most {
+                return (next, true);
+            }
+            next.push(key.clone());
+        }
+        (next, false)
+    }
+
+    /// Deletions of these. With a metadata query each is guarded by the version that was looked at.
+    fn deletions(&self, entries: &[Entry]) -> Vec<Mutation> {
+        let mut mutations = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let precondition = match &entry.state {
+                Some(state) if !self.filter.is_empty() => Precondition::Version(state.version.clone()),
+                _ => Precondition::None,
+            };
+            mutations.push(Mutation { key: entry.key.clone(), change: Change::Delete, precondition });
+        }
+        mutations
+    }
+
+    /// How many of these were deleted, and what changed since and matches still.
+    fn deleted(&self, entries: Vec<Entry>, outcomes: Vec<Result<Outcome>>) -> Result<(u64, Vec<Entry>)> {
+        let mut count: u64 = 0;
+        let mut again = Vec::new();
+        for (Entry { key, .. }, outcome) in entries.into_iter().zip(outcomes) {
+            match outcome? {
+                Outcome::Deleted => count = count.saturating_add(1),
+                Outcome::Absent | Outcome::Conflict(None) => {}
+                Outcome::Conflict(state) => {
+                    let entry = Entry { key, state };
+                    if self.matches(&entry) {
+                        again.push(entry);
+                    }
+                }
+                outcome => return Err(unfit(&outcome)),
+            }
+        }
+        Ok((count, again))
+    }
+}
+
+/// What a listing answers.
+#[derive(Default)]
+struct Answer {
+    entries: Vec<Entry>,
+    weight: usize,
+}
+
+impl Answer {
+    fn is_full(&self, limit: usize) -> bool {
+        self.entries.len() >= limit || self.weight >= ANSWER_BYTES
+    }
+
+    /// Takes entries that match, as many as there is room for. The key of the last one, where that are not all.
+    fn take(&mut self, found: Vec<Entry>, limit: usize, want: Projection) -> Result<Option<String>> {
+        for entry in found {
+            if self.is_full(limit) {
+                return Ok(self.entries.last().map(|last| last.key.clone()));
+            }
+            let entry = answered(entry, want)?;
+            self.weight = self.weight.saturating_add(weigh(&entry));
+            self.entries.push(entry);
+        }
+        Ok(None)
     }
 }
 
@@ -65,40 +145,23 @@ impl<S: Storage, C: Clock> Core<S, C> {
         limit: u32,
         want: Projection,
     ) -> Result<EntryPage> {
-        let plan = self.plan(namespace, query)?;
-        check_limit(limit)?;
-        let words = plan.words("list");
-        let walk = Walk { words: &words };
-        let mut after = cursor.map(|cursor| walk.position(cursor)).transpose()?;
-        let now = self.clock.now();
+        let mut plan = self.plan("list", namespace, query, cursor, limit)?;
         let limit = limit as usize;
-        let mut entries: Vec<Entry> = Vec::new();
-        let (mut looked_at, mut weight, mut found): (usize, usize, usize) = (0, 0, 0);
-        for _ in 0..MAX_SCANS {
-            let room = limit.saturating_sub(entries.len());
+        let mut answer = Answer::default();
+        plan.left = LOOKED_AT;
+        while !answer.is_full(limit) {
+            let (looked_at, found) = (LOOKED_AT.saturating_sub(plan.left), answer.entries.len());
+            let mut ask = limit.saturating_sub(found);
             // Where few of the last ones matched, look at more at a time.
-            let ask = if found < looked_at && !plan.is_exact() { room.max(looked_at) } else { room };
-            let page = self.page(&plan, after.take(), now, ask, plan.need(want)).await?;
-            let mut next = page.next;
-            for entry in page.items {
-                if entries.len() >= limit || weight >= ANSWER_BYTES {
-                    next = entries.last().map(|last: &Entry| last.key.clone());
-                    break;
-                }
-                looked_at = looked_at.saturating_add(1);
-                if plan.matches(&entry) {
-                    found = found.saturating_add(1);
-                    let entry = answered(entry, want)?;
-                    weight = weight.saturating_add(weigh(&entry));
-                    entries.push(entry);
-                }
+            if found < looked_at && !plan.is_exact() {
+                ask = ask.max(looked_at);
             }
-            after = next;
-            if after.is_none() || entries.len() >= limit || looked_at >= LOOKED_AT || weight >= ANSWER_BYTES {
-                break;
+            let Some(found) = self.step(&mut plan, ask, want).await? else { break };
+            if let Some(last) = answer.take(found, limit, want)? {
+                plan.after = Some(last);
             }
         }
-        Ok(EntryPage { entries, cursor: after.map(|after| walk.cursor(&after)) })
+        Ok(EntryPage { cursor: plan.cursor(), entries: answer.entries })
     }
 
     pub(crate) async fn count(
@@ -108,29 +171,23 @@ impl<S: Storage, C: Clock> Core<S, C> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Progress> {
-        let plan = self.plan(namespace, query)?;
-        check_limit(limit)?;
-        let words = plan.words("count");
-        let walk = Walk { words: &words };
-        let after = cursor.map(|cursor| walk.position(cursor)).transpose()?;
-        let now = self.clock.now();
-        if after.is_none()
+        let mut plan = self.plan("count", namespace, query, cursor, limit)?;
+        if plan.after.is_none()
             && plan.is_exact()
             && plan.pattern.exact().is_none()
-            && let Some(count) = self.storage.count(namespace, plan.pattern.range(), now).await?
+            && let Some(count) = self.storage.count(namespace, plan.pattern.range(), plan.now).await?
         {
             return Ok(Progress { count, cursor: None });
         }
-        let mut steps = Steps::new(after, limit);
         let mut count: u64 = 0;
-        while let Some(page) = self.step(&plan, &mut steps, now, MAX_PAGE as usize).await? {
-            count = count.saturating_add(page.iter().filter(|entry| plan.matches(entry)).count() as u64);
+        while let Some(found) = self.step(&mut plan, MAX_PAGE as usize, Projection::Key).await? {
+            count = count.saturating_add(found.len() as u64);
         }
-        Ok(Progress { count, cursor: steps.after.map(|after| walk.cursor(&after)) })
+        Ok(Progress { count, cursor: plan.cursor() })
     }
 
-    /// With a metadata query each deletion is guarded by the version that was looked at. What changed meanwhile is looked
-    /// at again, and left only if it no longer matches or keeps changing at every look.
+    /// With a metadata query, what changed meanwhile is looked at again, and left only if it no longer matches or keeps
+    /// changing at every look.
     pub(crate) async fn delete_matching(
         &self,
         namespace: &str,
@@ -138,66 +195,31 @@ impl<S: Storage, C: Clock> Core<S, C> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Progress> {
-        let plan = self.plan(namespace, query)?;
-        check_limit(limit)?;
-        let words = plan.words("delete");
-        let walk = Walk { words: &words };
-        let after = cursor.map(|cursor| walk.position(cursor)).transpose()?;
-        let now = self.clock.now();
-        let mut steps = Steps::new(after, limit);
+        let mut plan = self.plan("delete", namespace, query, cursor, limit)?;
         let mut count: u64 = 0;
-        while let Some(page) = self.step(&plan, &mut steps, now, MAX_ITEMS).await? {
-            let mut matching: Vec<Entry> = page.into_iter().filter(|entry| plan.matches(entry)).collect();
+        while let Some(mut found) = self.step(&mut plan, MAX_ITEMS, Projection::Key).await? {
             for _ in 0..MAX_LOOKS {
-                if matching.is_empty() {
+                if found.is_empty() {
                     break;
                 }
-                let (deleted, again) = self.delete_seen(&plan, matching, now).await?;
+                let mutations = plan.deletions(&found);
+                let outcomes = self.write(namespace, mutations, false, plan.now, Projection::Attributes).await?;
+                let (deleted, again) = plan.deleted(found, outcomes)?;
                 count = count.saturating_add(deleted);
-                matching = again;
+                found = again;
             }
         }
-        Ok(Progress { count, cursor: steps.after.map(|after| walk.cursor(&after)) })
+        Ok(Progress { count, cursor: plan.cursor() })
     }
 
-    /// Deletes these. How many were there, and what changed since and matches still.
-    async fn delete_seen(&self, plan: &Plan<'_>, seen: Vec<Entry>, now: Timestamp) -> Result<(u64, Vec<Entry>)> {
-        let mut count: u64 = 0;
-        let mut again = Vec::new();
-        let mut seen = seen.into_iter();
-        loop {
-            let part: Vec<Entry> = seen.by_ref().take(MAX_ITEMS).collect();
-            if part.is_empty() {
-                return Ok((count, again));
-            }
-            let mutations: Vec<Mutation> = part
-                .iter()
-                .map(|entry| {
-                    let precondition = match &entry.state {
-                        Some(state) if !plan.filter.is_empty() => Precondition::Version(state.version.clone()),
-                        _ => Precondition::None,
-                    };
-                    Mutation { key: entry.key.clone(), change: Change::Delete, precondition }
-                })
-                .collect();
-            let outcomes = self.write(plan.namespace, mutations, false, now, Projection::Attributes).await?;
-            for (entry, outcome) in part.into_iter().zip(outcomes) {
-                match outcome? {
-                    Outcome::Deleted => count = count.saturating_add(1),
-                    Outcome::Absent | Outcome::Conflict(None) => {}
-                    Outcome::Conflict(state) => {
-                        let entry = Entry { state, ..entry };
-                        if plan.matches(&entry) {
-                            again.push(entry);
-                        }
-                    }
-                    outcome => return Err(unfit(&outcome)),
-                }
-            }
-        }
-    }
-
-    fn plan<'a>(&self, namespace: &'a str, query: &Query) -> Result<Plan<'a>> {
+    fn plan<'a>(
+        &self,
+        kind: &'static str,
+        namespace: &'a str,
+        query: &Query,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Plan<'a>> {
         key::validate_namespace(namespace)?;
         let pattern = self.patterns.get(&query.pattern)?;
         let metadata = match &query.metadata {
@@ -205,97 +227,64 @@ impl<S: Storage, C: Clock> Core<S, C> {
             None => None,
         };
         let filter = Filter::parse(metadata.as_deref().unwrap_or("{}"))?;
+        check_limit(limit)?;
         let hint = Hint { pattern: (!pattern.is_range()).then(|| query.pattern.clone()), metadata };
-        Ok(Plan { namespace, pattern, filter, hint })
+        let (now, left) = (self.clock.now(), limit as usize);
+        let mut plan = Plan { kind, namespace, pattern, filter, hint, now, after: None, left, scans: MAX_SCANS };
+        if let Some(cursor) = cursor {
+            plan.after = Some(Walk { words: &plan.words() }.position(cursor)?);
+        }
+        Ok(plan)
     }
 
-    /// The next entries of a walk that answers no entries; none when it is at its end or has looked at enough.
-    async fn step(
-        &self,
-        plan: &Plan<'_>,
-        steps: &mut Steps,
-        now: Timestamp,
-        most: usize,
-    ) -> Result<Option<Vec<Entry>>> {
-        if steps.left == 0 || steps.scans == 0 {
+    /// Looks at the next entries, at most so many: those that match. None when the walk is at its end or has looked at
+    /// enough. `want`: what is to be answered; what the query needs to be decided is read, too.
+    async fn step(&self, plan: &mut Plan<'_>, ask: usize, want: Projection) -> Result<Option<Vec<Entry>>> {
+        if plan.left == 0 || plan.scans == 0 {
             return Ok(None);
         }
-        let page = self.page(plan, steps.after.take(), now, steps.left.min(most), plan.need(Projection::Key)).await?;
-        steps.left = steps.left.saturating_sub(page.items.len());
-        steps.scans = if page.next.is_some() { steps.scans.saturating_sub(1) } else { 0 };
-        steps.after = page.next;
-        Ok(Some(page.items))
-    }
-
-    /// A page of what may match, after `after`.
-    async fn page(
-        &self,
-        plan: &Plan<'_>,
-        after: Option<String>,
-        now: Timestamp,
-        ask: usize,
-        need: Projection,
-    ) -> Result<Page> {
-        // A listing shows what is there now; where a read of values may not, it is a scan.
-        if let Some(keys) = plan.pattern.keys()
-            && !(need == Projection::Value && self.reads_stale())
-        {
-            return self.page_of_keys(plan.namespace, keys, after, now, ask, need).await;
-        }
-        let range = Range { after, ..plan.pattern.range() };
-        let ask = u32::try_from(ask).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
-        self.storage.scan(plan.namespace, range, plan.hint.clone(), now, ask, need).await
-    }
-
-    /// As `page`, where the pattern names its keys: they are read, and what lies between is not.
-    async fn page_of_keys(
-        &self,
-        namespace: &str,
-        keys: &[String],
-        after: Option<String>,
-        now: Timestamp,
-        ask: usize,
-        need: Projection,
-    ) -> Result<Page> {
-        let mut rest = keys.iter().filter(|key| after.as_ref().is_none_or(|after| *key > after));
-        let mut asked: Vec<String> = rest.by_ref().take(ask.clamp(1, MAX_ITEMS)).cloned().collect();
-        let more = rest.next().is_some();
-        // The keys are in order. Two alternatives may say the same one.
-        asked.dedup();
-        if asked.is_empty() {
-            return Ok(Page::default());
-        }
-        let states = self.storage.get_many(namespace, &asked, now, need == Projection::Value).await?;
-        if states.is_empty() || states.len() > asked.len() {
-            return Err(miscounted());
-        }
-        let all = states.len() == asked.len() && !more;
-        let next = states.len().checked_sub(1).and_then(|last| asked.get(last)).filter(|_| !all).cloned();
-        let mut items = Vec::new();
-        for (key, state) in asked.into_iter().zip(states) {
-            match state {
-                Ok(Some(state)) => items.push(Entry { key, state: Some(state) }),
-                Ok(None) => {}
-                // Damaged, but there: as in a scan, its key is listed.
-                Err(Error::Corrupt(_)) if need == Projection::Key => items.push(Entry { key, state: None }),
-                Err(error) => return Err(error),
+        let ask = ask.min(plan.left);
+        let need = if plan.filter.is_empty() { want } else { want.max(Projection::Attributes) };
+        let page = match plan.pattern.keys() {
+            // They are read, and what lies between is not. A listing shows what is there now; where a read of values may
+            // not, it is a scan.
+            Some(keys) if !(need == Projection::Value && self.reads_stale()) => {
+                let (keys, more) = plan.next_keys(keys, ask.clamp(1, MAX_ITEMS));
+                let with_value = need == Projection::Value;
+                let states = self.storage_get_many(plan.namespace, &keys, plan.now, with_value).await?;
+                page_of(keys, states, more, need)?
             }
+            _ => {
+                let range = Range { after: plan.after.take(), ..plan.pattern.range() };
+                let ask = u32::try_from(ask).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+                self.storage.scan(plan.namespace, range, plan.hint.clone(), plan.now, ask, need).await?
+            }
+        };
+        plan.left = plan.left.saturating_sub(page.items.len());
+        plan.scans = if page.next.is_some() { plan.scans.saturating_sub(1) } else { 0 };
+        plan.after = page.next;
+        let mut found = page.items;
+        found.retain(|entry| plan.matches(entry));
+        Ok(Some(found))
+    }
+}
+
+/// As a scan would answer it: the states of the first of these keys. `more`: whether other keys follow.
+fn page_of(keys: Vec<String>, states: Vec<Result<Option<State>>>, more: bool, need: Projection) -> Result<Page> {
+    let mut page = Page::default();
+    if more || states.len() < keys.len() {
+        page.next = states.len().checked_sub(1).and_then(|last| keys.get(last)).cloned();
+    }
+    for (key, state) in keys.into_iter().zip(states) {
+        match state {
+            Ok(None) => {}
+            Ok(state) => page.items.push(Entry { key, state }),
+            // Damaged, but there: as in a scan, its key is listed.
+            Err(Error::Corrupt(_)) if need == Projection::Key => page.items.push(Entry { key, state: None }),
+            Err(error) => return Err(error),
         }
-        Ok(Page { items, next })
     }
-}
-
-/// How far a walk has come, and how far it may go on in this call.
-struct Steps {
-    after: Option<String>,
-    left: usize,
-    scans: usize,
-}
-
-impl Steps {
-    fn new(after: Option<String>, limit: u32) -> Self {
-        Steps { after, left: limit as usize, scans: MAX_SCANS }
-    }
+    Ok(page)
 }
 
 /// As much of the entry as is wanted.

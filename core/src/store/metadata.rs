@@ -10,82 +10,28 @@ use crate::{
     storage::{Amendment, Change},
 };
 
+/// What is to be changed.
+#[derive(Clone, Copy)]
+pub(super) enum Edit<'a> {
+    /// These fields of the metadata: the text of a JSON object.
+    Merge(&'a str),
+    /// All metadata.
+    Replace(&'a str),
+    Expiry(Expiry),
+}
+
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
-    pub(crate) async fn update_metadata(
+    /// Changes attributes of a living entry.
+    pub(super) async fn edit(
         &self,
         namespace: &str,
         key: &str,
-        patch: &str,
+        edit: Edit<'_>,
         precondition: Precondition,
     ) -> Result<ChangeResult> {
-        check_names(namespace, key)?;
-        // Legal or not, whatever is there.
-        metadata::canonical(patch)?;
-        self.amend(namespace, key, precondition, self.clock.now(), &mut |attributes: Attributes, now| {
-            let merged = metadata::merge(attributes.metadata.as_deref(), patch).map_err(|error| match error {
-                Error::Corrupt(what) => corrupt(key, &what),
-                error => error,
-            })?;
-            if let Some(merged) = &merged {
-                self.check_metadata(merged)?;
-            }
-            Ok(Amendment { metadata: merged, updated_at: now, ..unchanged(attributes) })
-        })
-        .await
-    }
-
-    pub(crate) async fn replace_metadata(
-        &self,
-        namespace: &str,
-        key: &str,
-        metadata: &str,
-        precondition: Precondition,
-    ) -> Result<ChangeResult> {
-        check_names(namespace, key)?;
-        let metadata = metadata::canonical(metadata)?;
-        if let Some(metadata) = &metadata {
-            self.check_metadata(metadata)?;
-        }
-        self.amend(namespace, key, precondition, self.clock.now(), &mut |attributes, now| {
-            Ok(Amendment { metadata: metadata.clone(), updated_at: now, ..unchanged(attributes) })
-        })
-        .await
-    }
-
-    pub(crate) async fn set_expiry(
-        &self,
-        namespace: &str,
-        key: &str,
-        expiry: Expiry,
-        precondition: Precondition,
-    ) -> Result<ChangeResult> {
-        check_names(namespace, key)?;
-        if expiry == Expiry::Unspecified {
-            return Err(Error::InvalidArgument("expiry: it must be said which".into()));
-        }
         let now = self.clock.now();
-        let times = self.explicit_times(expiry, now)?;
-        self.amend(namespace, key, precondition, now, &mut |attributes: Attributes, now| {
-            let Times { expires_at, sliding_ms } = match (times, attributes.sliding_ms) {
-                (Some(times), _) => times,
-                (None, Some(span)) => Times { expires_at: Some(clock::after(now, span)?), sliding_ms: Some(span) },
-                (None, None) => Times::of(&attributes),
-            };
-            Ok(Amendment { expires_at, sliding_ms, ..unchanged(attributes) })
-        })
-        .await
-    }
-
-    /// Replaces attributes of a living entry.
-    async fn amend(
-        &self,
-        namespace: &str,
-        key: &str,
-        precondition: Precondition,
-        now: Timestamp,
-        amend: &mut Amend<'_>,
-    ) -> Result<ChangeResult> {
+        let edited = self.check_edit(namespace, key, edit, now)?;
         let mut refusal = ChangeResult::Absent;
         let mut decide = |seen: Option<State>, now| {
             if !precondition.holds(seen.as_ref().map(|state| &state.version)) {
@@ -95,28 +41,77 @@ impl<S: Storage, C: Clock> Core<S, C> {
             refusal = ChangeResult::Absent;
             match seen {
                 None => Ok(None),
-                Some(state) => Ok(Some(Change::Amend(amend(state.attributes, now)?))),
+                Some(state) => self.amendment(key, edit, &edited, state.attributes, now).map(Change::Amend).map(Some),
             }
         };
-        let version = self.modify(namespace, key, now, None, Projection::Attributes, &mut decide).await?;
+        let version = self.modify(namespace, key, now, false, Projection::Attributes, &mut decide).await?;
         Ok(version.map_or(refusal, ChangeResult::Written))
+    }
+
+    /// Whether the edit is legal, whatever is there; and what it says for all entries.
+    fn check_edit(&self, namespace: &str, key: &str, edit: Edit<'_>, now: Timestamp) -> Result<Edited> {
+        check_names(namespace, key)?;
+        let mut edited = Edited::default();
+        match edit {
+            Edit::Merge(patch) => drop(metadata::canonical(patch)?),
+            Edit::Replace(metadata) => {
+                edited.metadata = metadata::canonical(metadata)?;
+                if let Some(metadata) = &edited.metadata {
+                    self.check_metadata(metadata)?;
+                }
+            }
+            Edit::Expiry(Expiry::Unspecified) => {
+                return Err(Error::InvalidArgument("expiry: it must be said which".into()));
+            }
+            Edit::Expiry(expiry) => edited.times = self.explicit_times(expiry, now)?,
+        }
+        Ok(edited)
+    }
+
+    fn amendment(
+        &self,
+        key: &str,
+        edit: Edit<'_>,
+        edited: &Edited,
+        attributes: Attributes,
+        now: Timestamp,
+    ) -> Result<Amendment> {
+        let mut amendment = Amendment {
+            content_type: attributes.content_type,
+            metadata: attributes.metadata,
+            updated_at: now,
+            expires_at: attributes.expires_at,
+            sliding_ms: attributes.sliding_ms,
+        };
+        match edit {
+            Edit::Merge(patch) => {
+                let merged = metadata::merge(amendment.metadata.as_deref(), patch).map_err(|error| match error {
+                    Error::Corrupt(what) => corrupt(key, &what),
+                    error => error,
+                })?;
+                if let Some(merged) = &merged {
+                    self.check_metadata(merged)?;
+                }
+                amendment.metadata = merged;
+            }
+            Edit::Replace(_) => amendment.metadata = edited.metadata.clone(),
+            Edit::Expiry(_) => {
+                amendment.updated_at = attributes.updated_at;
+                if let Some(times) = edited.times {
+                    amendment.expires_at = times.expires_at;
+                    amendment.sliding_ms = times.sliding_ms;
+                } else if let Some(span) = amendment.sliding_ms {
+                    amendment.expires_at = Some(clock::after(now, span)?);
+                }
+            }
+        }
+        Ok(amendment)
     }
 }
 
-/// What becomes of an entry's attributes.
-#[cfg(not(target_family = "wasm"))]
-type Amend<'a> = dyn FnMut(Attributes, Timestamp) -> Result<Amendment> + Send + 'a;
-/// What becomes of an entry's attributes.
-#[cfg(target_family = "wasm")]
-type Amend<'a> = dyn FnMut(Attributes, Timestamp) -> Result<Amendment> + 'a;
-
-/// All as it is.
-fn unchanged(attributes: Attributes) -> Amendment {
-    Amendment {
-        content_type: attributes.content_type,
-        metadata: attributes.metadata,
-        updated_at: attributes.updated_at,
-        expires_at: attributes.expires_at,
-        sliding_ms: attributes.sliding_ms,
-    }
+/// What an edit says for all entries: their metadata, or times (none: a sliding expiry starts anew).
+#[derive(Default)]
+struct Edited {
+    metadata: Option<String>,
+    times: Option<Times>,
 }

@@ -5,7 +5,7 @@ use super::{
     core::{project, unfit},
 };
 use crate::{
-    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
+    Clock, Error, Precondition, Projection, Result, Storage, Timestamp, Version,
     storage::{Change, Decide, Mutation, Outcome},
 };
 
@@ -30,30 +30,31 @@ impl Tries {
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
     /// Decides over the state of the key and writes, until no rival comes between: the new version, or none where nothing
-    /// was to be written. Who loses goes on from the state that the refusal carried. `first`: what is known to begin with
-    /// (absent, say), where no read is needed: a wrong guess is refused by its guard. `want`: whether the decision needs
-    /// the value. Not to write is decided over what is there now, too: where a read may be of the past, it is checked.
+    /// was to be written. Who loses goes on from the state that the refusal carried. `absent`: what is taken for granted at
+    /// first, where no read is needed: a wrong guess is refused by its guard. `want`: whether the decision needs the value.
+    /// Not to write is decided over what is there now, too: where a read may be of the past, it is checked.
     pub(super) async fn modify(
         &self,
         namespace: &str,
         key: &str,
         now: Timestamp,
-        first: Option<Option<State>>,
+        absent: bool,
         want: Projection,
         decide: &mut Decide<'_>,
     ) -> Result<Option<Version>> {
         #[cfg(all(not(feature = "component"), target_family = "wasm"))]
         {
-            let mut verified = |seen: Option<State>, now| decide(project(key, seen, want)?, now);
+            let mut verified = |seen, now| decide(project(key, seen, want)?, now);
             if let Some(updated) = self.storage.update(namespace, key, now, want, &mut verified).await {
                 return updated;
             }
         }
         let mut tries = Tries::new(now);
-        let (mut seen, mut stale) = match first {
-            Some(seen) => (seen, false),
-            None => (self.seen(namespace, key, now, want).await?, self.reads_stale()),
-        };
+        let (mut seen, mut stale) = (None, false);
+        if !absent {
+            seen = self.seen(namespace, key, now, want).await?;
+            stale = self.reads_stale();
+        }
         loop {
             let precondition = match &seen {
                 None => Precondition::Absent,

@@ -51,31 +51,19 @@ impl<S: Storage, C: Clock> Core<S, C> {
         check_items(keys.len())?;
         let now = self.clock.now();
         let faults = faults(keys);
-        let mut legal = Vec::new();
-        let mut asked = keys;
-        if faults.iter().any(Option::is_some) {
-            for (key, fault) in keys.iter().zip(&faults) {
-                if fault.is_none() {
-                    legal.push(key.clone());
+        let legal = if faults.iter().all(Option::is_none) { None } else { Some(legal(keys, &faults)) };
+        let asked = legal.as_deref().unwrap_or(keys);
+        let found = self.storage_get_many(namespace, asked, now, with_value).await?;
+        let mut states = states(keys, faults, found, with_value);
+        if with_value {
+            let mutations = self.slide_all(keys, &states, now);
+            if !mutations.is_empty() {
+                let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
+                // Whatever becomes of it, the read stands.
+                if let Ok(outcomes) = self.write(namespace, mutations, false, now, Projection::Key).await {
+                    moved(keys, &mut states, &names, &outcomes, now);
                 }
             }
-            asked = &legal;
-        }
-        let mut found = self.storage_get_many(namespace, asked, now, with_value).await?.into_iter();
-        let want = if with_value { Projection::Value } else { Projection::Attributes };
-        let mut states = Vec::with_capacity(keys.len());
-        for (key, fault) in keys.iter().zip(faults) {
-            states.push(match fault {
-                Some(fault) => Err(fault),
-                None => match found.next() {
-                    Some(state) => state.and_then(|state| project(key, state, want)),
-                    // The storage answers for the first keys only, and so do we.
-                    None => break,
-                },
-            });
-        }
-        if with_value {
-            self.slide_many(namespace, keys, &mut states, now).await;
         }
         Ok(states)
     }
@@ -114,31 +102,19 @@ impl<S: Storage, C: Clock> Core<S, C> {
         Ok(states)
     }
 
-    /// Starts the sliding expiries anew that are due, in one write. A key may come more than once.
-    async fn slide_many(&self, namespace: &str, keys: &[String], states: &mut [Result<Option<State>>], now: Timestamp) {
+    /// The writes that start sliding expiries anew, where that is due. A key may come more than once, and is written once.
+    fn slide_all(&self, keys: &[String], states: &[Result<Option<State>>], now: Timestamp) -> Vec<Mutation> {
         let mut mutations = Vec::new();
-        for (key, state) in keys.iter().zip(states.iter()) {
+        for (key, state) in keys.iter().zip(states) {
             if let Ok(Some(state)) = state
                 && let Some(mutation) = self.slide(key, state, now)
             {
                 mutations.push(mutation);
             }
         }
-        if mutations.is_empty() {
-            return;
-        }
         order::sort(&mut mutations, |a, b| a.key < b.key);
         mutations.dedup_by(|a, b| a.key == b.key);
-        let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
-        let Ok(outcomes) = self.write(namespace, mutations, false, now, Projection::Key).await else { return };
-        for (key, state) in keys.iter().zip(states) {
-            let place = names.binary_search(key).ok();
-            if let Ok(Some(state)) = state
-                && matches!(place.and_then(|place| outcomes.get(place)), Some(Ok(Outcome::Held)))
-            {
-                state.attributes.expires_at = slid(&state.attributes, now).or(state.attributes.expires_at);
-            }
-        }
+        mutations
     }
 
     /// The write that starts the sliding expiry anew, where that is due. Its guard keeps it from touching a later state.
@@ -161,4 +137,56 @@ fn slid(attributes: &Attributes, now: Timestamp) -> Option<Timestamp> {
 /// What is wrong with each key.
 pub(super) fn faults(keys: &[String]) -> Vec<Option<Error>> {
     keys.iter().map(|key| key::validate(key).err()).collect()
+}
+
+/// The keys with which nothing is wrong.
+fn legal(keys: &[String], faults: &[Option<Error>]) -> Vec<String> {
+    let mut legal = Vec::new();
+    for (key, fault) in keys.iter().zip(faults) {
+        if fault.is_none() {
+            legal.push(key.clone());
+        }
+    }
+    legal
+}
+
+/// What is answered for each key, where `found` is for those with which nothing is wrong.
+fn states(
+    keys: &[String],
+    faults: Vec<Option<Error>>,
+    found: Vec<Result<Option<State>>>,
+    with_value: bool,
+) -> Vec<Result<Option<State>>> {
+    let want = if with_value { Projection::Value } else { Projection::Attributes };
+    let mut found = found.into_iter();
+    let mut states = Vec::with_capacity(keys.len());
+    for (key, fault) in keys.iter().zip(faults) {
+        states.push(match fault {
+            Some(fault) => Err(fault),
+            None => match found.next() {
+                Some(state) => state.and_then(|state| project(key, state, want)),
+                // The storage answers for the first keys only, and so do we.
+                None => break,
+            },
+        });
+    }
+    states
+}
+
+/// Shows in the states that their sliding expiry was started anew. `names` and `outcomes`: of what was written, in order.
+fn moved(
+    keys: &[String],
+    states: &mut [Result<Option<State>>],
+    names: &[String],
+    outcomes: &[Result<Outcome>],
+    now: Timestamp,
+) {
+    for (key, state) in keys.iter().zip(states) {
+        let place = names.binary_search(key).ok();
+        if let Ok(Some(state)) = state
+            && matches!(place.and_then(|place| outcomes.get(place)), Some(Ok(Outcome::Held)))
+        {
+            state.attributes.expires_at = slid(&state.attributes, now).or(state.attributes.expires_at);
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use super::{
     Action, Check, Core, Failure, TransactionResult,
-    core::{bare, check_distinct, check_items, miscounted, unfit},
+    core::{bare, check_items, miscounted, twice, unfit},
     draft::Draft,
     modify::Tries,
 };
 use crate::{
-    Clock, Error, Precondition, Projection, Result, State, Storage, Version, key, order,
+    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version, key, order,
     storage::{Change, Mutation, Outcome},
 };
 
@@ -15,12 +15,15 @@ use crate::{
 struct Part {
     key: String,
     /// Its place among the checks, and what is demanded there.
-    check: Option<(usize, Precondition)>,
+    check: Option<(u32, Precondition)>,
     /// Its place among the actions.
-    action: Option<usize>,
+    action: Option<u32>,
     /// What is set; none: deleted, or only checked.
     draft: Option<Draft>,
 }
+
+/// Whether it is a check, and its place among these or among the actions.
+type Place = (bool, u32);
 
 impl Part {
     /// What the action itself demands.
@@ -28,9 +31,8 @@ impl Part {
         self.draft.as_ref().map_or(&Precondition::None, |draft| &draft.precondition)
     }
 
-    /// Which part of the transaction the state stands in the way of; none: of neither.
-    fn failure(&self, current: Option<&State>) -> Option<(bool, usize)> {
-        let version = current.map(|state| &state.version);
+    /// Which part of the transaction the living version, if there is one, stands in the way of; none: of neither.
+    fn refused(&self, version: Option<&Version>) -> Option<Place> {
         match (&self.check, self.action) {
             (Some((index, demanded)), _) if !demanded.holds(version) => Some((true, *index)),
             (_, Some(index)) if !self.own().holds(version) => Some((false, index)),
@@ -46,6 +48,31 @@ impl Part {
             (a, b) => (a == b).then(|| a.clone()),
         }
     }
+
+    fn keeps(&self) -> bool {
+        self.draft.as_ref().is_some_and(|draft| draft.keep)
+    }
+
+    /// Whether what is there must be known first: where its expiry is kept, or where something stands in the way whatever
+    /// is there.
+    fn looks(&self) -> bool {
+        self.keeps() || self.demand().is_none()
+    }
+
+    /// Where it stands in the call: as a check, if it is one with a demand.
+    fn place(&self) -> Place {
+        match (&self.check, self.action) {
+            (Some((index, demanded)), action) if action.is_none() || *demanded != Precondition::None => (true, *index),
+            (_, action) => (false, action.unwrap_or_default()),
+        }
+    }
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Done(TransactionResult),
+    /// Another one wrote this key meanwhile.
+    Rival(String),
 }
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
@@ -57,154 +84,147 @@ impl<S: Storage, C: Clock> Core<S, C> {
         actions: Vec<Action>,
     ) -> Result<TransactionResult> {
         key::validate_namespace(namespace)?;
-        check_items(checks.len().saturating_add(actions.len()))?;
-        let action_key = |action: &Action| match action {
-            Action::Set(item) => item.key.clone(),
-            Action::Delete(key) => key.clone(),
-        };
-        let keys: Vec<String> = actions.iter().map(action_key).collect();
-        check_distinct(checks.iter().map(|check| check.key.as_str()).collect())?;
-        check_distinct(keys.iter().map(String::as_str).collect())?;
-        for key in checks.iter().map(|check| &check.key).chain(&keys) {
-            key::validate(key)?;
-        }
-        let now = self.clock.now();
         let count = actions.len();
-        let mut parts: Vec<Part> = Vec::with_capacity(checks.len().saturating_add(count));
-        for (index, Check { key, precondition }) in checks.into_iter().enumerate() {
-            parts.push(Part { key, check: Some((index, precondition)), action: None, draft: None });
-        }
-        for ((index, action), key) in actions.into_iter().enumerate().zip(keys) {
-            let draft = match action {
-                Action::Set(item) => Some(self.draft(namespace, item, now)?),
-                Action::Delete(_) => None,
-            };
-            parts.push(Part { key, check: None, action: Some(index), draft });
-        }
-        // In key order, which spares backends with locks their deadlocks.
-        order::sort(&mut parts, |a, b| a.key < b.key);
-        parts.dedup_by(|other, part| {
-            let same = other.key == part.key;
-            if same {
-                part.check = part.check.take().or(other.check.take());
-                part.action = part.action.or(other.action);
-                part.draft = part.draft.take().or(other.draft.take());
-            }
-            same
-        });
-        self.check_atomic(parts.len())?;
+        let mut tries = Tries::new(self.clock.now());
+        let parts = self.parts(namespace, checks, actions, tries.now)?;
         if parts.is_empty() {
             return Ok(TransactionResult::Committed(Vec::new()));
         }
-        if let Some(part) = parts.iter().find(|part| part.demand().is_none()) {
-            // Two demands that exclude each other: whatever is there, one of them does not hold.
-            let mut current = self.describe_all(namespace, std::slice::from_ref(&part.key), now).await?;
-            let current = current.pop().unwrap_or_else(|| Err(miscounted()))?;
-            let (in_checks, index) = part
-                .failure(current.as_ref())
-                .ok_or_else(|| Error::Internal("demands that cannot both hold".into()))?;
-            return Ok(TransactionResult::Failed(failure(in_checks, index, current)));
+        let mut looked_at = Vec::new();
+        for part in &parts {
+            if part.looks() {
+                looked_at.push(part.key.clone());
+            }
         }
-        self.commit(namespace, parts, count, Tries::new(now)).await
-    }
-
-    async fn commit(
-        &self,
-        namespace: &str,
-        parts: Vec<Part>,
-        actions: usize,
-        mut tries: Tries,
-    ) -> Result<TransactionResult> {
-        let keeping = |part: &Part| part.draft.as_ref().is_some_and(|draft| draft.keep);
         loop {
-            let kept: Vec<String> = parts.iter().filter(|part| keeping(part)).map(|part| part.key.clone()).collect();
-            let mut seen = self.describe_all(namespace, &kept, tries.now).await?.into_iter();
-            let mut mutations = Vec::with_capacity(parts.len());
-            for part in &parts {
-                let mut precondition = part.demand().unwrap_or_default();
-                let change = match &part.draft {
-                    Some(draft) if draft.keep => {
-                        // The expiry that is kept is the one that was seen, so the write is bound to that state.
-                        let seen = seen.next().unwrap_or_else(|| Err(miscounted()))?;
-                        if let Some((in_checks, index)) = part.failure(seen.as_ref()) {
-                            return Ok(TransactionResult::Failed(failure(in_checks, index, seen)));
-                        }
-                        let version = seen.as_ref().map(|state| state.version.clone());
-                        precondition = version.map_or(Precondition::Absent, Precondition::Version);
-                        draft.change(seen.as_ref(), tries.now)
-                    }
-                    Some(draft) => draft.change(None, tries.now),
-                    None if part.action.is_some() => Change::Delete,
-                    None => Change::Check,
-                };
-                mutations.push(Mutation { key: part.key.clone(), change, precondition });
-            }
+            let seen = self.describe_all(namespace, &looked_at, tries.now).await?;
+            let mutations = match mutations(&parts, seen, tries.now)? {
+                Ok(mutations) => mutations,
+                Err(failure) => return Ok(TransactionResult::Failed(failure)),
+            };
             let outcomes = self.write(namespace, mutations, true, tries.now, Projection::Attributes).await?;
-            let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
-            let mut failures = Vec::new();
-            let mut rival = None;
-            for (part, outcome) in parts.iter().zip(&outcomes) {
-                if let Outcome::Conflict(current) = outcome {
-                    match part.failure(current.as_ref()) {
-                        Some(place) => failures.push((place, current)),
-                        None if keeping(part) => rival = Some(&part.key),
-                        // What stood in the way is gone already: the refusal stands.
-                        None => failures.push((part.place(), current)),
-                    }
+            match attempted(&parts, outcomes, count)? {
+                Attempt::Done(result) => return Ok(result),
+                Attempt::Rival(key) => self.again(namespace, &key, &mut tries).await?,
+            }
+        }
+    }
+
+    /// Checks all that is asked, and gathers it by key.
+    fn parts(&self, namespace: &str, checks: Vec<Check>, actions: Vec<Action>, now: Timestamp) -> Result<Vec<Part>> {
+        check_items(checks.len().saturating_add(actions.len()))?;
+        let mut parts: Vec<Part> = Vec::new();
+        for Check { key, precondition } in checks {
+            key::validate(&key)?;
+            let check = Some((parts.len() as u32, precondition));
+            parts.push(Part { key, check, action: None, draft: None });
+        }
+        let mut index: u32 = 0;
+        for action in actions {
+            let (key, draft) = match action {
+                Action::Set(item) => {
+                    let draft = self.draft(namespace, item, now)?;
+                    (draft.key.clone(), Some(draft))
                 }
-            }
-            // Checks come first, then actions, each in the caller's order.
-            if let Some(((in_checks, index), current)) =
-                failures.into_iter().min_by_key(|((in_checks, index), _)| (!in_checks, *index))
-            {
-                return Ok(TransactionResult::Failed(failure(in_checks, index, current.clone())));
-            }
-            match rival {
-                Some(key) => self.again(namespace, key, &mut tries).await?,
-                None => return committed(&parts, outcomes, actions),
+                Action::Delete(key) => {
+                    key::validate(&key)?;
+                    (key, None)
+                }
+            };
+            parts.push(Part { key, check: None, action: Some(index), draft });
+            index = index.saturating_add(1);
+        }
+        // In key order, which spares backends with locks their deadlocks.
+        order::sort(&mut parts, |a, b| a.key < b.key);
+        let mut gathered: Vec<Part> = Vec::with_capacity(parts.len());
+        for part in parts {
+            match gathered.last_mut() {
+                Some(last) if last.key == part.key => {
+                    if last.check.is_some() == part.check.is_some() || last.action.is_some() == part.action.is_some() {
+                        return Err(twice(&part.key));
+                    }
+                    last.check = last.check.take().or(part.check);
+                    last.action = last.action.or(part.action);
+                    last.draft = last.draft.take().or(part.draft);
+                }
+                _ => gathered.push(part),
             }
         }
-    }
-
-    fn check_atomic(&self, parts: usize) -> Result<()> {
-        let limit = self.known().max_atomic.max(1);
+        let (count, limit) = (gathered.len() as u64, u64::from(self.known().max_atomic.max(1)));
         match limit {
-            _ if parts as u64 <= u64::from(limit) => Ok(()),
+            _ if count <= limit => Ok(gathered),
             1 => Err(Error::Unsupported("this storage has no transactions over more than one key".into())),
-            _ => Err(Error::too_large("mutations", u64::from(limit), parts as u64)),
+            _ => Err(Error::too_large("mutations", limit, count)),
         }
     }
 }
 
-impl Part {
-    /// Where it stands in the call: as a check, if it is one with a demand.
-    fn place(&self) -> (bool, usize) {
-        match (&self.check, self.action) {
-            (Some((index, demanded)), action) if action.is_none() || *demanded != Precondition::None => (true, *index),
-            (_, Some(index)) => (false, index),
-            (Some((index, _)), None) => (true, *index),
-            (None, None) => (false, 0),
+/// What is to be written. `seen`: what is there for each part that looks, in order; it may stand in the way already.
+fn mutations(
+    parts: &[Part],
+    seen: Vec<Result<Option<State>>>,
+    now: Timestamp,
+) -> Result<Result<Vec<Mutation>, Failure>> {
+    let mut seen = seen.into_iter();
+    let mut failure = None;
+    let mut mutations = Vec::with_capacity(parts.len());
+    for part in parts {
+        let mut precondition = part.demand().unwrap_or_default();
+        let mut there = None;
+        if part.looks() {
+            there = seen.next().unwrap_or_else(|| Err(miscounted()))?;
+            let version = there.as_ref().map(|state| state.version.clone());
+            if let Some(place) = part.refused(version.as_ref()) {
+                note(&mut failure, place, there);
+                continue;
+            }
+            // The expiry that is kept is the one that was seen, so the write is bound to that state.
+            precondition = version.map_or(Precondition::Absent, Precondition::Version);
         }
+        let change = match &part.draft {
+            Some(draft) => draft.change(there.as_ref(), now),
+            None if part.action.is_some() => Change::Delete,
+            None => Change::Check,
+        };
+        mutations.push(Mutation { key: part.key.clone(), change, precondition });
     }
+    Ok(failure.map_or(Ok(mutations), Err))
 }
 
-fn failure(in_checks: bool, index: usize, current: Option<State>) -> Failure {
-    Failure { in_checks, index: u32::try_from(index).unwrap_or(u32::MAX), current: bare(current) }
-}
-
-/// What the actions came to, in the caller's order. Only where every part was applied.
-fn committed(parts: &[Part], outcomes: Vec<Outcome>, actions: usize) -> Result<TransactionResult> {
+/// What the outcomes come to, in the order of the actions.
+fn attempted(parts: &[Part], outcomes: Vec<Result<Outcome>>, actions: usize) -> Result<Attempt> {
+    let (mut failure, mut rival, mut strange) = (None, None, None);
     let mut versions: Vec<Option<Version>> = vec![None; actions];
     for (part, outcome) in parts.iter().zip(outcomes) {
-        let version = match (part, outcome) {
-            (Part { draft: Some(_), .. }, Outcome::Written(version)) => Some(version),
-            (Part { draft: None, action: Some(_), .. }, Outcome::Deleted | Outcome::Absent) => None,
-            (Part { action: None, .. }, Outcome::Held) => None,
-            (_, outcome) => return Err(unfit(&outcome)),
-        };
-        if let Some(place) = part.action.and_then(|index| versions.get_mut(index)) {
-            *place = version;
+        match (part.draft.is_some(), part.action, outcome?) {
+            (true, Some(index), Outcome::Written(version)) => {
+                if let Some(place) = versions.get_mut(index as usize) {
+                    *place = Some(version);
+                }
+            }
+            (false, Some(_), Outcome::Deleted | Outcome::Absent) | (_, None, Outcome::Held) => {}
+            (.., Outcome::Conflict(current)) => {
+                match part.refused(current.as_ref().map(|state| &state.version)) {
+                    Some(place) => note(&mut failure, place, current),
+                    None if part.keeps() => rival = Some(part.key.clone()),
+                    // What stood in the way is gone already: the refusal stands.
+                    None => note(&mut failure, part.place(), current),
+                }
+            }
+            (.., outcome) => strange = Some(unfit(&outcome)),
         }
     }
-    Ok(TransactionResult::Committed(versions))
+    match (failure, rival, strange) {
+        (Some(failure), ..) => Ok(Attempt::Done(TransactionResult::Failed(failure))),
+        (_, Some(rival), _) => Ok(Attempt::Rival(rival)),
+        (.., Some(strange)) => Err(strange),
+        _ => Ok(Attempt::Done(TransactionResult::Committed(versions))),
+    }
+}
+
+/// Keeps the failure that comes first: checks before actions, each in the caller's order.
+fn note(failure: &mut Option<Failure>, (in_checks, index): Place, current: Option<State>) {
+    if failure.as_ref().is_none_or(|known| (!in_checks, index) < (!known.in_checks, known.index)) {
+        *failure = Some(Failure { in_checks, index, current: bare(current) });
+    }
 }

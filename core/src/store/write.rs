@@ -44,7 +44,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
             in_the_way = seen;
             Ok(None)
         };
-        match self.modify(namespace, &draft.key, now, None, want, &mut decide).await? {
+        match self.modify(namespace, &draft.key, now, false, want, &mut decide).await? {
             Some(version) => Ok(SetResult::Written(version)),
             None => Ok(SetResult::Conflict(project(&draft.key, in_the_way, draft.on_conflict)?)),
         }
