@@ -12,7 +12,7 @@ use super::{
     types::{ActionParts, Candidate, CheckParts, Demand, Parts, SetArguments, SwapArguments},
 };
 use crate::{
-    Core, Projection, Result, Storage, ValueType,
+    Core, Projection, Result, Storage, Store, ValueType,
     store::{Expiry, Numeric, Query},
 };
 
