@@ -169,7 +169,7 @@ pub(crate) fn broken(what: &str, text: &str, at: usize, rule: &str) -> Error {
 
 /// A text of the caller's for a message: in quotes and shortened, what is not to be seen escaped. `{:?}` says nearly the same
 /// with four kilobytes of tables more.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut shown = String::from("\"");
     for (count, character) in text.chars().enumerate() {
         if count == SHOWN_CHARS {
@@ -183,7 +183,8 @@ pub(crate) fn shown(text: &str) -> String {
             '\0' => shown.push_str("\\0"),
             _ if character.is_control() || is_invisible(character) => {
                 let code = hexadecimal(&u32::from(character).to_be_bytes());
-                shown.extend(["\\u{", code.trim_start_matches('0'), "}"]);
+                let zeros = code.bytes().take_while(|digit| *digit == b'0').count();
+                shown.extend(["\\u{", code.get(zeros..).unwrap_or_default(), "}"]);
             }
             _ => shown.push(character),
         }

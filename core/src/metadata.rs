@@ -66,16 +66,11 @@ pub fn contains(metadata: Option<&str>, wanted: &str) -> bool {
 /// 9999, and for a text that is no content type.
 pub fn hints(metadata: &str) -> Result<(Option<u64>, Option<String>)> {
     let (mut ttl, mut content_type) = (None, None);
-    let mut reader = Reader::new(metadata);
-    if reader.read().map_err(not_json)? != Event::BeginObject {
-        return Err(invalid("an object is wanted"));
-    }
-    while let Event::Name(name) = reader.read().map_err(not_json)? {
-        let value = reader.skip().map_err(not_json)?;
-        match &*json::decode(name) {
-            b"ttl" if json::is_number_start(value) => ttl = Some(milliseconds(value)?),
-            b"content_type" if value.starts_with('"') => {
-                let text = json::parse_string(value).ok_or_else(|| invalid(LONE_SURROGATE))?;
+    for field in object(Tree::parse(metadata).map_err(not_json)?)? {
+        match (&*field.name, field.value) {
+            (b"ttl", Tree::Number(seconds)) => ttl = Some(milliseconds(seconds)?),
+            (b"content_type", Tree::String(text)) => {
+                let text = String::from_utf8(text.into_owned()).map_err(|_| invalid(LONE_SURROGATE))?;
                 validate_content_type(&text).map_err(|error| invalid(&error.message()))?;
                 content_type = Some(text);
             }
@@ -171,7 +166,9 @@ fn fields_of(text: &str) -> Result<Vec<Field<'_>>> {
             Event::End => break,
             Event::Name(literal) | Event::String(literal) => match std::str::from_utf8(&json::decode(literal)) {
                 Err(_) => return Err(broken(reader.start(), LONE_SURROGATE)),
-                Ok(text) if text.contains('\0') => return Err(broken(reader.start(), "U+0000 is not allowed")),
+                Ok(text) if text.contains('\0') => {
+                    return Err(broken(reader.start(), "U+0000 is not allowed"));
+                }
                 Ok(_) => {}
             },
             Event::Number(literal) => {
@@ -184,6 +181,10 @@ fn fields_of(text: &str) -> Result<Vec<Field<'_>>> {
     if let Some(at) = repeated_name(&tree) {
         return Err(broken(at, "a name comes twice in one object"));
     }
+    object(tree)
+}
+
+fn object(tree: Tree<'_>) -> Result<Vec<Field<'_>>> {
     match tree {
         Tree::Object(fields) => Ok(fields),
         _ => Err(invalid("an object is wanted")),

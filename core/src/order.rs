@@ -24,7 +24,9 @@ impl<T, F: Fn(&T, &T) -> bool> Places for Sorting<'_, T, F> {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        self.items.swap(a, b);
+        if let Ok([a, b]) = self.items.get_disjoint_mut([a, b]) {
+            std::mem::swap(a, b);
+        }
     }
 }
 

@@ -25,44 +25,40 @@ pub enum ValueType {
     Custom(String),
 }
 
+static NAMED: [(&str, ValueType); 7] = [
+    ("text", ValueType::Text),
+    ("bytes", ValueType::Bytes),
+    ("integer", ValueType::Integer),
+    ("number", ValueType::Number),
+    ("boolean", ValueType::Boolean),
+    ("null", ValueType::Null),
+    ("json", ValueType::Json),
+];
+
 impl ValueType {
     /// The most bytes a custom type's name has.
     pub const MAX_NAME_BYTES: usize = 64;
 
     /// `text`, `bytes`, `integer`, `number`, `boolean`, `null`, `json`, or `custom:` and the caller's name.
     pub fn parse(name: &str) -> Result<Self> {
-        Ok(match name {
-            "text" => ValueType::Text,
-            "bytes" => ValueType::Bytes,
-            "integer" => ValueType::Integer,
-            "number" => ValueType::Number,
-            "boolean" => ValueType::Boolean,
-            "null" => ValueType::Null,
-            "json" => ValueType::Json,
-            _ => {
-                let Some(custom) = name.strip_prefix("custom:") else {
-                    return Err(Error::InvalidArgument(
-                        "a value type is text, bytes, integer, number, boolean, null, json or custom:NAME".into(),
-                    ));
-                };
-                let custom = ValueType::Custom(custom.to_owned());
-                custom.validate()?;
-                custom
-            }
-        })
+        if let Some((_, value_type)) = NAMED.iter().find(|(known, _)| *known == name) {
+            return Ok(value_type.clone());
+        }
+        let Some(custom) = name.strip_prefix("custom:") else {
+            return Err(Error::invalid(&[
+                "a value type is text, bytes, integer, number, boolean, null, json or custom:NAME",
+            ]));
+        };
+        let custom = ValueType::Custom(custom.to_owned());
+        custom.validate()?;
+        Ok(custom)
     }
 
     /// The form that [`ValueType::parse`] reads, in two parts.
     pub(crate) fn name(&self) -> [&str; 2] {
         match self {
-            ValueType::Text => ["text", ""],
-            ValueType::Bytes => ["bytes", ""],
-            ValueType::Integer => ["integer", ""],
-            ValueType::Number => ["number", ""],
-            ValueType::Boolean => ["boolean", ""],
-            ValueType::Null => ["null", ""],
-            ValueType::Json => ["json", ""],
             ValueType::Custom(name) => ["custom:", name],
+            _ => [NAMED.iter().find(|(_, known)| known == self).map_or("", |(name, _)| name), ""],
         }
     }
 
@@ -134,7 +130,7 @@ impl Value {
         match self {
             Value::Text(text) => (ValueType::Text, text.into_bytes()),
             Value::Bytes(bytes) => (ValueType::Bytes, bytes),
-            Value::Integer(integer) => (ValueType::Integer, integer.to_string().into_bytes()),
+            Value::Integer(integer) => (ValueType::Integer, json::format_integer(integer).into_bytes()),
             Value::Number(number) => (ValueType::Number, json::format_number(number).into_bytes()),
             Value::Boolean(boolean) => (ValueType::Boolean, if boolean { "true" } else { "false" }.into()),
             Value::Null => (ValueType::Null, Vec::new()),
@@ -150,31 +146,29 @@ impl Value {
 
     /// Reads bytes, or says what they are not.
     fn read(value_type: ValueType, bytes: Vec<u8>) -> Result<Self, &'static str> {
-        let text = |bytes, what| String::from_utf8(bytes).map_err(|_| what);
+        let what = match value_type {
+            ValueType::Bytes => return Ok(Value::Bytes(bytes)),
+            ValueType::Custom(type_name) => return Ok(Value::Custom { type_name, bytes }),
+            ValueType::Text => "UTF-8 text",
+            ValueType::Integer => "integer",
+            ValueType::Number => "number",
+            ValueType::Boolean => "boolean",
+            ValueType::Null => "null",
+            ValueType::Json => "JSON",
+        };
+        let text = String::from_utf8(bytes).map_err(|_| what)?;
         Ok(match value_type {
-            ValueType::Text => Value::Text(text(bytes, "UTF-8 text")?),
-            ValueType::Bytes => Value::Bytes(bytes),
-            ValueType::Integer => Value::Integer(json::parse_integer(&text(bytes, "integer")?).ok_or("integer")?),
-            ValueType::Number => {
-                let text = text(bytes, "number")?;
-                if !json::is_number(&text) {
-                    return Err("number");
-                }
-                let number = json::parse_float(&text);
-                if !number.is_finite() {
-                    return Err("finite number");
-                }
-                Value::Number(number)
-            }
-            ValueType::Boolean => match bytes.as_slice() {
-                b"true" => Value::Boolean(true),
-                b"false" => Value::Boolean(false),
-                _ => return Err("boolean"),
+            ValueType::Text => Value::Text(text),
+            ValueType::Integer => Value::Integer(json::parse_integer(&text).ok_or(what)?),
+            ValueType::Number if json::is_number(&text) => match json::parse_float(&text) {
+                number if number.is_finite() => Value::Number(number),
+                _ => return Err("finite number"),
             },
-            ValueType::Null if bytes.is_empty() => Value::Null,
-            ValueType::Null => return Err("null"),
-            ValueType::Json => Value::Json(text(bytes, "JSON")?),
-            ValueType::Custom(type_name) => Value::Custom { type_name, bytes },
+            ValueType::Boolean if text == "true" => Value::Boolean(true),
+            ValueType::Boolean if text == "false" => Value::Boolean(false),
+            ValueType::Null if text.is_empty() => Value::Null,
+            ValueType::Json => Value::Json(text),
+            _ => return Err(what),
         })
     }
 
@@ -233,7 +227,7 @@ impl Value {
     pub fn to_json(&self) -> Option<String> {
         Some(match self {
             Value::Text(text) => json::quote(text),
-            Value::Integer(integer) => integer.to_string(),
+            Value::Integer(integer) => json::format_integer(*integer),
             Value::Number(number) => json::format_number(*number),
             Value::Boolean(boolean) => if *boolean { "true" } else { "false" }.into(),
             Value::Null => "null".into(),

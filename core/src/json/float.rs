@@ -186,9 +186,12 @@ pub(crate) fn digits(float: f64) -> (String, i32) {
     };
     if (-52..=0).contains(&exponent) && mantissa.trailing_zeros() >= exponent.unsigned_abs() {
         // A whole number below 2^53 is its own shortest decimal.
-        let text = (mantissa >> exponent.unsigned_abs()).to_string();
+        let mut text = (mantissa >> exponent.unsigned_abs()).to_string();
         let point = text.len() as i32;
-        return (text.trim_end_matches('0').to_owned(), point);
+        while text.ends_with('0') {
+            text.pop();
+        }
+        return (text, point);
     }
     // The float is number / divisor; up to `above` more and `below` less lies what reads back as it.
     let mut number = Big::new(mantissa);

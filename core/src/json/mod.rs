@@ -15,7 +15,7 @@ use std::fmt;
 pub use equal::equal;
 pub(crate) use float::{digits as float_digits, parse as parse_float};
 pub use number::format_number;
-pub(crate) use number::{is_whole, numbers_equal, parse_integer, parse_natural, push_zeros};
+pub(crate) use number::{format_integer, is_whole, numbers_equal, parse_integer, parse_natural, push_zeros};
 pub(crate) use read::{Event, Reader};
 pub(crate) use text::{decode, quote_into};
 pub use text::{parse_string, quote};

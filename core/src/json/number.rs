@@ -49,6 +49,10 @@ pub(crate) fn push_zeros(out: &mut String, count: usize) {
     }
 }
 
+pub(crate) fn format_integer(integer: i64) -> String {
+    [if integer < 0 { "-" } else { "" }, &integer.unsigned_abs().to_string()].concat()
+}
+
 /// An integer of 64 bits in decimal digits, with a minus where it is below 0.
 pub(crate) fn parse_integer(text: &str) -> Option<i64> {
     match text.strip_prefix('-') {

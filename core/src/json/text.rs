@@ -20,7 +20,7 @@ pub fn parse_string(literal: &str) -> Option<String> {
 pub(crate) fn decode(literal: &str) -> Cow<'_, [u8]> {
     let literal = literal.strip_prefix('"').unwrap_or(literal);
     let mut rest = literal.strip_suffix('"').unwrap_or(literal).as_bytes();
-    if !rest.iter().any(|b| *b == b'\\') {
+    if !rest.contains(&b'\\') {
         return Cow::Borrowed(rest);
     }
     let mut text = Vec::with_capacity(rest.len());
