@@ -29,7 +29,6 @@ const MOST_KEYS: u32 = 1000;
 const LENGTH: u32 = 0x100;
 
 /// Where a walk goes on.
-#[derive(Default)]
 struct Place {
     /// Only keys from here, or where `after` only keys behind it.
     position: String,
@@ -79,25 +78,26 @@ impl Place {
         [mark, &self.position, "\n", &lengths, "\n", &count, "\n", after].concat()
     }
 
-    fn decode(text: &str) -> Option<Self> {
+    /// Goes to the place that was encoded, if it was.
+    fn decode(&mut self, text: &str) -> Option<()> {
         let (position, rest) = text.split_once('\n')?;
         let (lengths, rest) = rest.split_once('\n')?;
         let (digits, last) = rest.split_once('\n')?;
         let (mark, position) = position.split_at_checked(1)?;
-        let (position, after) = (position.to_owned(), mark == ">");
-        let mut place = Place { position, after, ..Place::default() };
+        self.position = position.to_owned();
+        self.after = mark == ">";
         for length in lengths.chars() {
-            place.answered.push(u32::from(length).checked_sub(LENGTH)? as usize);
+            self.answered.push(u32::from(length).checked_sub(LENGTH)? as usize);
         }
         if !digits.is_empty() {
             let mut count: u64 = 0;
             for digit in digits.chars() {
-                count = count.saturating_mul(10).saturating_add(digit.to_digit(10)?.into());
+                count = count.wrapping_mul(10).wrapping_add(digit.to_digit(10)?.into());
             }
-            place.open = Some(Below { count, after: Some(last.to_owned()) });
-            key::validate(place.child().0).ok()?;
+            self.open = Some(Below { count, after: Some(last.to_owned()) });
+            key::validate(self.child().0).ok()?;
         }
-        (place.position.len() <= MAX_KEY_BYTES).then_some(place)
+        (position.len() <= MAX_KEY_BYTES).then_some(())
     }
 }
 
@@ -198,22 +198,21 @@ impl<S: Storage, C: Clock> Core<S, C> {
 impl Level {
     /// A walk over the level, from its beginning or from where the cursor says.
     fn new(prefix: Option<&str>, counts: bool, cursor: Option<(&str, &Walk<'_>)>, limit: u32) -> Result<Self> {
-        let mut base = String::new();
         if let Some(prefix) = prefix {
             key::validate(prefix)?;
-            base = [prefix, "."].concat();
         }
         check_limit(limit)?;
-        let place = match cursor {
-            None => Place { position: base.clone(), ..Place::default() },
-            Some((cursor, walk)) => Place::decode(&walk.position(cursor)?).ok_or_else(refused)?,
+        let given = match cursor {
+            Some((cursor, walk)) => Some(walk.position(cursor)?),
+            None => None,
         };
-        Ok(Level {
+        let base = prefix.map_or_else(String::new, |prefix| [prefix, "."].concat());
+        let mut level = Level {
+            place: Place { position: base.clone(), after: false, answered: Vec::new(), open: None },
             base,
             end: prefix.map(behind),
             counts,
             limit: limit as usize,
-            place,
             window: Window::default(),
             asked: false,
             ask: limit.clamp(LEAST_PAGE, MOST_KEYS),
@@ -221,7 +220,11 @@ impl Level {
             countable: COUNTED,
             children: Vec::new(),
             weight: 0,
-        })
+        };
+        if let Some(given) = given {
+            level.place.decode(&given).ok_or_else(refused)?;
+        }
+        Ok(level)
     }
 
     /// Goes on as far as what was read allows.
