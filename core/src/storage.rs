@@ -22,6 +22,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{Attributes, Entry, MaybeSync, Precondition, Projection, Result, State, Timestamp, Version};
+#[cfg(all(not(feature = "component"), target_family = "wasm"))]
+use crate::{Clock, store};
 
 /// What a storage promises. A claim selects the tests that it must pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,13 @@ pub struct Capabilities {
     pub indexed_scan: bool,
     /// For what later versions add; names unknown to the reader are skipped. See [`STALE_READS`].
     pub extra: Vec<(String, String)>,
+}
+
+impl Capabilities {
+    /// Whether what was read may be of the past.
+    pub(crate) fn reads_stale(&self) -> bool {
+        self.extra.iter().any(|(name, _)| name == STALE_READS)
+    }
 }
 
 /// Named in [`Capabilities::extra`] where `get` and `get_many` with values may answer what other processes have changed
@@ -279,19 +288,22 @@ pub trait Storage: MaybeSync {
 
     /// Reads one entry, lets `decide` say what becomes of it and writes that, with nothing between: the new version, or
     /// none where nothing was to be written. It may decide again, where an attempt came to nothing. Without a body of its
-    /// own there is no such step, and the core reads, and writes under a guard, until no rival comes between.
+    /// own it reads, and writes under a guard, until no rival comes between.
     ///
     /// Only where core and storage live in one module, as in browsers: a decision does not cross into a component.
     #[cfg(all(not(feature = "component"), target_family = "wasm"))]
     async fn update(
         &self,
-        _namespace: &str,
-        _key: &str,
-        _now: Timestamp,
-        _want: Projection,
-        _decide: &mut Decide<'_>,
-    ) -> Option<Result<Option<Version>>> {
-        None
+        namespace: &str,
+        key: &str,
+        now: Timestamp,
+        clock: &dyn Clock,
+        want: Projection,
+        decide: &mut Decide<'_>,
+    ) -> Result<Option<Version>> {
+        let state = store::seen(self, namespace, key, now, want).await?;
+        let first = store::Seen { now, state, stale: self.capabilities().reads_stale() };
+        store::by_guards(self, clock, namespace, key, want, first, decide).await
     }
 }
 
@@ -359,9 +371,10 @@ impl<S: Storage + ?Sized + crate::MaybeSend> Storage for Arc<S> {
         namespace: &str,
         key: &str,
         now: Timestamp,
+        clock: &dyn Clock,
         want: Projection,
         decide: &mut Decide<'_>,
-    ) -> Option<Result<Option<Version>>> {
-        (**self).update(namespace, key, now, want, decide).await
+    ) -> Result<Option<Version>> {
+        (**self).update(namespace, key, now, clock, want, decide).await
     }
 }

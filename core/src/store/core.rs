@@ -14,7 +14,7 @@ use crate::{
     Capabilities, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, checksum, key,
     order,
     pattern::PatternCache,
-    storage::{Mutation, Outcome, STALE_READS},
+    storage::{Mutation, Outcome},
 };
 
 /// The rules, over a storage and a clock.
@@ -48,11 +48,6 @@ impl<S: Storage, C: Clock> Core<S, C> {
         self.capabilities.get_or_init(|| self.storage.capabilities())
     }
 
-    /// Whether what was read may be of the past.
-    pub(super) fn reads_stale(&self) -> bool {
-        self.known().extra.iter().any(|(name, _)| name == STALE_READS)
-    }
-
     /// The span after which entries of the namespace expire where nothing is said, in milliseconds.
     pub(super) fn default_ttl(&self, namespace: &str) -> Option<u64> {
         let ttls = self.default_ttls.get_or_init(|| self.storage.default_ttls());
@@ -74,18 +69,6 @@ impl<S: Storage, C: Clock> Core<S, C> {
             return Err(miscounted());
         }
         Ok(outcomes)
-    }
-
-    /// Writes one mutation.
-    pub(super) async fn write_one(
-        &self,
-        namespace: &str,
-        mutation: Mutation,
-        now: Timestamp,
-        on_conflict: Projection,
-    ) -> Result<Outcome> {
-        let mut outcomes = self.write(namespace, vec![mutation], false, now, on_conflict).await?;
-        outcomes.pop().unwrap_or_else(|| Err(miscounted()))
     }
 }
 

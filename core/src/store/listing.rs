@@ -248,7 +248,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         let page = match plan.pattern.keys() {
             // They are read, and what lies between is not. A listing shows what is there now; where a read of values may
             // not, it is a scan.
-            Some(keys) if !(need == Projection::Value && self.reads_stale()) => {
+            Some(keys) if !(need == Projection::Value && self.known().reads_stale()) => {
                 let (keys, more) = plan.next_keys(keys, ask.clamp(1, MAX_ITEMS));
                 let with_value = need == Projection::Value;
                 let states = self.storage_get_many(plan.namespace, &keys, plan.now, with_value).await?;

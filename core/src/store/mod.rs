@@ -29,6 +29,8 @@ use async_trait::async_trait;
 use crate::{Capabilities, MaybeSync, Precondition, Projection, Result, State, Value};
 
 pub use self::core::Core;
+#[cfg(all(not(feature = "component"), target_family = "wasm"))]
+pub(crate) use modify::{Seen, by_guards, seen};
 pub use types::*;
 
 /// The store, at any level. `docs/contract.md` says what each promises.

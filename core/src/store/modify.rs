@@ -2,10 +2,10 @@
 
 use super::{
     Core,
-    core::{project, unfit},
+    core::{miscounted, project, unfit},
 };
 use crate::{
-    Clock, Error, Precondition, Projection, Result, Storage, Timestamp, Version,
+    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
     storage::{Change, Decide, Mutation, Outcome},
 };
 
@@ -27,12 +27,37 @@ impl Tries {
     }
 }
 
-#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+/// What was seen of a key, to decide over.
+pub(crate) struct Seen {
+    pub(crate) now: Timestamp,
+    pub(crate) state: Option<State>,
+    /// Whether that may be of the past.
+    pub(crate) stale: bool,
+}
+
 impl<S: Storage, C: Clock> Core<S, C> {
-    /// Decides over the state of the key and writes, until no rival comes between: the new version, or none where nothing
-    /// was to be written. Who loses goes on from the state that the refusal carried. `absent`: what is taken for granted at
-    /// first, where no read is needed: a wrong guess is refused by its guard. `want`: whether the decision needs the value.
-    /// Not to write is decided over what is there now, too: where a read may be of the past, it is checked.
+    /// Decides over the state of the key and writes, with nothing between: the new version, or none where nothing was to be
+    /// written. `absent`: what is taken for granted at first, where no read is needed: a wrong guess is refused by its guard.
+    /// `want`: whether the decision needs the value.
+    #[cfg(all(not(feature = "component"), target_family = "wasm"))]
+    pub(super) async fn modify(
+        &self,
+        namespace: &str,
+        key: &str,
+        now: Timestamp,
+        _absent: bool,
+        want: Projection,
+        decide: &mut Decide<'_>,
+    ) -> Result<Option<Version>> {
+        let mut verified = |seen, now| decide(project(key, seen, want)?, now);
+        self.storage.update(namespace, key, now, &self.clock, want, &mut verified).await
+    }
+
+    /// Decides over the state of the key and writes, with nothing between: the new version, or none where nothing was to be
+    /// written. `absent`: what is taken for granted at first, where no read is needed: a wrong guess is refused by its guard.
+    /// `want`: whether the decision needs the value.
+    #[cfg(not(all(not(feature = "component"), target_family = "wasm")))]
+    #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
     pub(super) async fn modify(
         &self,
         namespace: &str,
@@ -42,59 +67,104 @@ impl<S: Storage, C: Clock> Core<S, C> {
         want: Projection,
         decide: &mut Decide<'_>,
     ) -> Result<Option<Version>> {
-        #[cfg(all(not(feature = "component"), target_family = "wasm"))]
-        {
-            let mut verified = |seen, now| decide(project(key, seen, want)?, now);
-            if let Some(updated) = self.storage.update(namespace, key, now, want, &mut verified).await {
-                return updated;
-            }
-        }
-        let mut tries = Tries::new(now);
-        let (mut seen, mut stale) = (None, false);
+        let mut first = Seen { now, state: None, stale: false };
         if !absent {
-            seen = self.seen(namespace, key, now, want).await?;
-            stale = self.reads_stale();
+            first.state = seen(&self.storage, namespace, key, now, want).await?;
+            first.stale = self.known().reads_stale();
         }
-        loop {
-            let precondition = match &seen {
-                None => Precondition::Absent,
-                Some(state) => Precondition::Version(state.version.clone()),
-            };
-            let mut refusal = None;
-            let change = match decide(seen, tries.now) {
-                Ok(Some(change)) => change,
-                refused if std::mem::take(&mut stale) => {
-                    refusal = Some(refused.map(|_| None));
-                    Change::Check
-                }
-                refused => return refused.map(|_| None),
-            };
-            stale = false;
-            let mutation = Mutation { key: key.to_owned(), change, precondition };
-            let state = match self.write_one(namespace, mutation, tries.now, want).await? {
-                Outcome::Written(version) => return Ok(Some(version)),
-                Outcome::Conflict(state) => state,
-                Outcome::Absent => None,
-                outcome => match (outcome, refusal) {
-                    // What was read is still there, and so the refusal stands.
-                    (Outcome::Held, Some(refusal)) => return refusal,
-                    (outcome, _) => return Err(unfit(&outcome)),
-                },
-            };
-            self.again(namespace, key, &mut tries).await?;
-            seen = project(key, state, want)?;
-        }
+        by_guards(&self.storage, &self.clock, namespace, key, want, first, decide).await
     }
+}
 
-    /// Waits before another try, or gives up.
-    pub(super) async fn again(&self, namespace: &str, key: &str, tries: &mut Tries) -> Result<()> {
-        tries.count = tries.count.saturating_add(1);
-        // A clock that was set back must not bring expired entries back to life within one call.
-        tries.now = tries.now.max(self.clock.now());
-        if tries.count >= MAX_TRIES || tries.now.saturating_sub(tries.begun) >= PATIENCE_MS {
-            return Err(Error::RateLimited(None));
-        }
-        self.storage.backoff(namespace, key, tries.count).await;
-        Ok(())
+/// Writes under a guard, until no rival comes between. Who loses goes on from the state that the refusal carried. Not to
+/// write is decided over what is there now, too: where a read may be of the past, it is checked.
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+pub(crate) async fn by_guards<S: Storage + ?Sized>(
+    storage: &S,
+    clock: &dyn Clock,
+    namespace: &str,
+    key: &str,
+    want: Projection,
+    first: Seen,
+    decide: &mut Decide<'_>,
+) -> Result<Option<Version>> {
+    let mut tries = Tries::new(first.now);
+    let (mut seen, mut stale) = (first.state, first.stale);
+    loop {
+        let precondition = match &seen {
+            None => Precondition::Absent,
+            Some(state) => Precondition::Version(state.version.clone()),
+        };
+        let mut refusal = None;
+        let change = match decide(seen, tries.now) {
+            Ok(Some(change)) => change,
+            refused if std::mem::take(&mut stale) => {
+                refusal = Some(refused.map(|_| None));
+                Change::Check
+            }
+            refused => return refused.map(|_| None),
+        };
+        stale = false;
+        let mutation = Mutation { key: key.to_owned(), change, precondition };
+        let state = match write_one(storage, namespace, mutation, tries.now, want).await? {
+            Outcome::Written(version) => return Ok(Some(version)),
+            Outcome::Conflict(state) => state,
+            Outcome::Absent => None,
+            outcome => match (outcome, refusal) {
+                // What was read is still there, and so the refusal stands.
+                (Outcome::Held, Some(refusal)) => return refusal,
+                (outcome, _) => return Err(unfit(&outcome)),
+            },
+        };
+        again(storage, clock, namespace, key, &mut tries).await?;
+        seen = project(key, state, want)?;
+    }
+}
+
+/// Waits before another try, or gives up.
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+pub(super) async fn again<S: Storage + ?Sized>(
+    storage: &S,
+    clock: &dyn Clock,
+    namespace: &str,
+    key: &str,
+    tries: &mut Tries,
+) -> Result<()> {
+    tries.count = tries.count.saturating_add(1);
+    // A clock that was set back must not bring expired entries back to life within one call.
+    tries.now = tries.now.max(clock.now());
+    if tries.count >= MAX_TRIES || tries.now.saturating_sub(tries.begun) >= PATIENCE_MS {
+        return Err(Error::RateLimited(None));
+    }
+    storage.backoff(namespace, key, tries.count).await;
+    Ok(())
+}
+
+/// The state of the key, as much of it as is wanted; verified if that includes the value.
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+pub(crate) async fn seen<S: Storage + ?Sized>(
+    storage: &S,
+    namespace: &str,
+    key: &str,
+    now: Timestamp,
+    want: Projection,
+) -> Result<Option<State>> {
+    let state = storage.get(namespace, key, now, want == Projection::Value).await?;
+    project(key, state, want)
+}
+
+/// Writes one mutation.
+#[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
+pub(super) async fn write_one<S: Storage + ?Sized>(
+    storage: &S,
+    namespace: &str,
+    mutation: Mutation,
+    now: Timestamp,
+    on_conflict: Projection,
+) -> Result<Outcome> {
+    let mut outcomes = storage.write(namespace, vec![mutation], false, now, on_conflict).await?;
+    match (outcomes.pop(), outcomes.is_empty()) {
+        (Some(outcome), true) => outcome,
+        _ => Err(miscounted()),
     }
 }

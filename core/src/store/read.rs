@@ -3,6 +3,7 @@
 use super::{
     Core,
     core::{check_items, check_names, miscounted, project},
+    modify::{seen, write_one},
 };
 use crate::{
     Attributes, Clock, Error, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, key, order,
@@ -14,10 +15,12 @@ impl<S: Storage, C: Clock> Core<S, C> {
     pub(crate) async fn get(&self, namespace: &str, key: &str) -> Result<Option<State>> {
         check_names(namespace, key)?;
         let now = self.clock.now();
-        let Some(mut state) = self.seen(namespace, key, now, Projection::Value).await? else { return Ok(None) };
+        let Some(mut state) = seen(&self.storage, namespace, key, now, Projection::Value).await? else {
+            return Ok(None);
+        };
         if let Some(mutation) = self.slide(key, &state, now) {
             // Whatever becomes of it, the read stands.
-            if let Ok(Outcome::Held) = self.write_one(namespace, mutation, now, Projection::Key).await {
+            if let Ok(Outcome::Held) = write_one(&self.storage, namespace, mutation, now, Projection::Key).await {
                 state.attributes.expires_at = slid(&state.attributes, now).or(state.attributes.expires_at);
             }
         }
@@ -26,19 +29,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
 
     pub(crate) async fn describe(&self, namespace: &str, key: &str) -> Result<Option<State>> {
         check_names(namespace, key)?;
-        self.seen(namespace, key, self.clock.now(), Projection::Attributes).await
-    }
-
-    /// The state of the key, as much of it as is wanted; verified if that includes the value.
-    pub(super) async fn seen(
-        &self,
-        namespace: &str,
-        key: &str,
-        now: Timestamp,
-        want: Projection,
-    ) -> Result<Option<State>> {
-        let state = self.storage.get(namespace, key, now, want == Projection::Value).await?;
-        project(key, state, want)
+        seen(&self.storage, namespace, key, self.clock.now(), Projection::Attributes).await
     }
 
     pub(crate) async fn get_many(

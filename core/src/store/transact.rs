@@ -4,7 +4,7 @@ use super::{
     Action, Check, Core, Failure, TransactionResult,
     core::{bare, check_items, miscounted, twice, unfit},
     draft::Draft,
-    modify::Tries,
+    modify::{Tries, again},
 };
 use crate::{
     Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version, key, order,
@@ -105,7 +105,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
             let outcomes = self.write(namespace, mutations, true, tries.now, Projection::Attributes).await?;
             match attempted(&parts, outcomes, count)? {
                 Attempt::Done(result) => return Ok(result),
-                Attempt::Rival(key) => self.again(namespace, &key, &mut tries).await?,
+                Attempt::Rival(key) => again(&self.storage, &self.clock, namespace, &key, &mut tries).await?,
             }
         }
     }

@@ -4,6 +4,7 @@ use super::{
     Core, DeleteResult, Item, SetResult,
     core::{check_names, project, unfit},
     draft::Draft,
+    modify::write_one,
 };
 use crate::{
     Clock, Precondition, Projection, Result, State, Storage, Timestamp, key,
@@ -22,7 +23,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
         let on_conflict = draft.on_conflict;
         // A refusal is rare, and only then is the key needed again.
         let key = if on_conflict == Projection::Value { draft.key.clone() } else { String::new() };
-        match self.write_one(namespace, draft.into_mutation(), now, on_conflict).await? {
+        match write_one(&self.storage, namespace, draft.into_mutation(), now, on_conflict).await? {
             Outcome::Written(version) => Ok(SetResult::Written(version)),
             Outcome::Conflict(state) => Ok(SetResult::Conflict(project(&key, state, on_conflict)?)),
             outcome => Err(unfit(&outcome)),
@@ -59,7 +60,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     ) -> Result<DeleteResult> {
         check_names(namespace, key)?;
         let mutation = Mutation { key: key.to_owned(), change: Change::Delete, precondition };
-        match self.write_one(namespace, mutation, self.clock.now(), on_conflict).await? {
+        match write_one(&self.storage, namespace, mutation, self.clock.now(), on_conflict).await? {
             Outcome::Deleted => Ok(DeleteResult::Deleted),
             Outcome::Absent => Ok(DeleteResult::Absent),
             Outcome::Conflict(state) => Ok(DeleteResult::Conflict(project(key, state, on_conflict)?)),

@@ -13,7 +13,7 @@ mod ticket;
 use async_trait::async_trait;
 use dataknobs_kv_core::storage::{Change, Decide, Hint, Mutation, Names, Outcome, Page, Range, Reclaimed};
 use dataknobs_kv_core::{
-    Capabilities, Entry, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
+    Capabilities, Clock, Entry, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
 };
 use wasm_bindgen::JsValue;
 
@@ -323,26 +323,24 @@ impl Storage for BrowserStorage {
         namespace: &str,
         key: &str,
         now: Timestamp,
+        _clock: &dyn Clock,
         want: Projection,
         decide: &mut Decide<'_>,
-    ) -> Option<Result<Option<Version>>> {
+    ) -> Result<Option<Version>> {
         let mut ticket = Ticket::new();
         self.adapter.update(ticket.number(), namespace, key, now as f64, index(want));
         let _undecided = Undecided { adapter: &self.adapter, ticket: ticket.number() };
         let mut refusal = None;
         loop {
-            let mut answer = match ticket.answer().await {
-                Ok(answer) => answer,
-                Err(error) => return Some(Err(error)),
-            };
+            let mut answer = ticket.answer().await?;
             let item = answer.items.pop();
             if ticket.ended() {
-                return Some(match (refusal, item) {
+                return match (refusal, item) {
                     (Some(error), _) => Err(error),
                     (None, Some(item)) if item.is_written() => item.version().map(Some),
                     (None, Some(item)) => item.state(key).map(|_| None),
                     (None, None) => Ok(None),
-                });
+                };
             }
             refusal = None;
             let decided = item.map_or(Ok(None), |item| item.state(key)).and_then(|state| decide(state, now));
