@@ -14,7 +14,10 @@ impl Version {
 
     /// Takes a version as it was handed out: 1 to 64 printable ASCII characters without space, quote or backslash.
     pub fn new(text: impl Into<String>) -> Result<Self> {
-        let text = text.into();
+        Self::checked(text.into())
+    }
+
+    fn checked(text: String) -> Result<Self> {
         let legal = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
         if text.is_empty() || text.len() > Self::MAX_BYTES || !text.bytes().all(legal) {
             return Err(Error::InvalidArgument("a version is 1 to 64 printable ASCII characters".into()));

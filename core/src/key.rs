@@ -102,7 +102,11 @@ where
 /// The texts of a key's segments, unescaped. The reverse of [`join`].
 pub fn split(key: &str) -> Result<Vec<String>> {
     validate(key)?;
-    Ok(segments(key).map(|segment| unescape(segment).into_owned()).collect())
+    let mut texts = Vec::new();
+    for segment in segments(key) {
+        texts.push(unescape(segment).into_owned());
+    }
+    Ok(texts)
 }
 
 /// A segment's text as it stands in a key: dots and backslashes escaped.

@@ -177,8 +177,8 @@ fn fields_of(text: &str) -> Result<Vec<Field<'_>>> {
             _ => {}
         }
     }
-    let tree = Tree::parse(text).map_err(not_json)?;
-    if let Some(at) = repeated_name(&tree) {
+    let (tree, repeated) = Tree::parse_noting(text).map_err(not_json)?;
+    if let Some(at) = repeated {
         return Err(broken(at, "a name comes twice in one object"));
     }
     object(tree)
@@ -188,20 +188,6 @@ fn object(tree: Tree<'_>) -> Result<Vec<Field<'_>>> {
     match tree {
         Tree::Object(fields) => Ok(fields),
         _ => Err(invalid("an object is wanted")),
-    }
-}
-
-/// Where the first name stands that comes again in its object.
-fn repeated_name(tree: &Tree<'_>) -> Option<usize> {
-    match tree {
-        Tree::Array(elements) => elements.iter().find_map(repeated_name),
-        // Sorted, those of equal names in the order of the text.
-        Tree::Object(fields) => fields
-            .iter()
-            .zip(fields.iter().skip(1))
-            .find_map(|(a, b)| (a.name == b.name).then_some(b.at))
-            .or_else(|| fields.iter().find_map(|field| repeated_name(&field.value))),
-        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ struct Sorting<'a, T, F> {
 /// What is done while sorting, by places: so sorting itself is there once for all types.
 trait Places {
     fn less(&self, a: usize, b: usize) -> bool;
-    /// Both are below the length.
+    /// The first is before the second.
     fn swap(&mut self, a: usize, b: usize);
 }
 
@@ -24,7 +24,9 @@ impl<T, F: Fn(&T, &T) -> bool> Places for Sorting<'_, T, F> {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        if let Ok([a, b]) = self.items.get_disjoint_mut([a, b]) {
+        if let Some((before, behind)) = self.items.split_at_mut_checked(b)
+            && let (Some(a), Some(b)) = (before.get_mut(a), behind.first_mut())
+        {
             std::mem::swap(a, b);
         }
     }

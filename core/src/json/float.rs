@@ -57,8 +57,9 @@ impl Big {
     }
 
     fn plus(mut self, other: &Big) -> Big {
-        let length = self.0.len().max(other.0.len());
-        self.0.resize(length, 0);
+        while self.0.len() < other.0.len() {
+            self.0.push(0);
+        }
         let mut carry = 0_u64;
         for (index, word) in self.0.iter_mut().enumerate() {
             let other = other.0.get(index).copied().unwrap_or(0);

@@ -26,17 +26,23 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Reads a text. Fields are in the order of their names, those of equal names in the order of the text.
+    /// Reads a text. Fields are in the order of their names; of those with one name the last is kept.
     pub(crate) fn parse(text: &'a str) -> Result<Self, JsonError> {
+        Ok(Self::parse_noting(text)?.0)
+    }
+
+    /// As [`Tree::parse`], and where a name stands that came before in the same object.
+    pub(crate) fn parse_noting(text: &'a str) -> Result<(Self, Option<usize>), JsonError> {
         let mut reader = Reader::new(text);
+        let mut repeated = None;
         let first = reader.read()?;
-        let tree = Self::value(&mut reader, first)?;
+        let tree = Self::value(&mut reader, first, &mut repeated)?;
         reader.read()?;
-        Ok(tree)
+        Ok((tree, repeated))
     }
 
     /// The value that starts with `first`. The reader bounds the recursion.
-    fn value(reader: &mut Reader<'a>, first: Event<'a>) -> Result<Self, JsonError> {
+    fn value(reader: &mut Reader<'a>, first: Event<'a>, repeated: &mut Option<usize>) -> Result<Self, JsonError> {
         Ok(match first {
             Event::Boolean(boolean) => Tree::Boolean(boolean),
             Event::Number(literal) => Tree::Number(literal),
@@ -46,19 +52,26 @@ impl<'a> Tree<'a> {
                 loop {
                     match reader.read()? {
                         Event::EndArray => break Tree::Array(elements),
-                        event => elements.push(Self::value(reader, event)?),
+                        event => elements.push(Self::value(reader, event, repeated)?),
                     }
                 }
             }
             Event::BeginObject => {
-                let mut fields = Vec::new();
+                let mut fields: Vec<Field<'_>> = Vec::new();
                 while let Event::Name(literal) = reader.read()? {
                     let at = reader.start();
                     let value = reader.read()?;
-                    fields.push(Field { at, name: decode(literal), value: Self::value(reader, value)? });
+                    fields.push(Field { at, name: decode(literal), value: Self::value(reader, value, repeated)? });
                 }
-                // Those of one name stay in the order of the text.
-                order::sort(&mut fields, |a, b| (&a.name, a.at) < (&b.name, b.at));
+                // The last of those with one name comes first, and is kept.
+                order::sort(&mut fields, |a, b| (&a.name, b.at) < (&b.name, a.at));
+                fields.dedup_by(|field, kept| {
+                    let same = field.name == kept.name;
+                    if same {
+                        *repeated = Some(kept.at);
+                    }
+                    same
+                });
                 Tree::Object(fields)
             }
             Event::Null | Event::EndObject | Event::EndArray | Event::Name(_) | Event::End => Tree::Null,
@@ -76,12 +89,13 @@ mod tests {
         let field = |at, name: &'static str, value| Field { at, name: Cow::Borrowed(name.as_bytes()), value };
         assert_eq!(
             Tree::parse(r#" {"b":[null,true,1.0,"x"],"a":{},"b":[]}"#).unwrap(),
-            Tree::Object(vec![
-                field(26, "a", Tree::Object(vec![])),
-                field(2, "b", Tree::Array(vec![Tree::Null, Tree::Boolean(true), Tree::Number("1.0"), string("x")])),
-                field(33, "b", Tree::Array(vec![])),
-            ])
+            Tree::Object(vec![field(26, "a", Tree::Object(vec![])), field(33, "b", Tree::Array(vec![])),])
         );
+        let text = r#"[{"b":[null,true,1.0,"x"]}]"#;
+        let array = Tree::Array(vec![Tree::Null, Tree::Boolean(true), Tree::Number("1.0"), string("x")]);
+        let expected = Tree::Array(vec![Tree::Object(vec![field(2, "b", array)])]);
+        assert_eq!(Tree::parse_noting(text).unwrap(), (expected, None));
+        assert_eq!(Tree::parse_noting(r#"{"a":1,"b":2,"a":3}"#).unwrap().1, Some(13));
         assert!(Tree::parse("[1").is_err());
         assert!(Tree::parse("[1] 2").is_err());
     }

@@ -147,7 +147,14 @@ pub fn escape(segment: &str) -> String {
 
 /// A pattern that matches this key and no other, also between braces.
 pub fn escape_key(key: &str) -> String {
-    key::segments(key).map(|segment| escape(&key::unescape(segment))).collect::<Vec<_>>().join(".")
+    let mut escaped = String::new();
+    for segment in key::segments(key) {
+        if !escaped.is_empty() {
+            escaped.push('.');
+        }
+        escaped.push_str(&escape(&key::unescape(segment)));
+    }
+    escaped
 }
 
 #[cfg(test)]
