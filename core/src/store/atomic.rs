@@ -1,90 +1,25 @@
 //! Compare-and-swap, increment, append: each reads, decides, and writes if nothing came between.
 
 use super::{
-    Appended, Core, Counted, Expiry, Item, Numeric, SetOptions, SwapResult,
+    Core, Expiry, Numeric,
     core::{check_names, corrupt},
     draft::{Encoded, Times},
 };
 use crate::{
-    Attributes, Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Value, ValueType, Version,
-    checksum, json, key, storage::Change,
+    Attributes, Clock, Error, Projection, Result, State, Storage, Timestamp, Value, ValueType, Version, checksum, json,
+    key, storage::Change,
 };
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
-    pub(crate) async fn compare_and_swap(
-        &self,
-        namespace: &str,
-        key: &str,
-        old: Option<Value>,
-        new: Value,
-        options: SetOptions,
-    ) -> Result<SwapResult> {
-        check_names(namespace, key)?;
-        if let Some(old) = &old {
-            old.validate()?;
-        }
-        let now = self.clock.now();
-        let draft = self.draft(namespace, Item { key: key.to_owned(), value: new, options }, now)?;
-        // A creation needs no read: its guard finds out whether there is something.
-        let creation = old.is_none() && !matches!(draft.precondition, Precondition::Version(_));
-        let mut there = None;
-        let mut decide = |seen: Option<State>, now| {
-            let same = match (&old, &seen) {
-                (None, None) => true,
-                (Some(old), Some(state)) => same(key, old, state)?,
-                _ => false,
-            };
-            if same && draft.precondition.holds(seen.as_ref().map(|state| &state.version)) {
-                return Ok(Some(draft.change(seen.as_ref(), now)));
-            }
-            there = seen;
-            Ok(None)
-        };
-        Ok(match self.modify(namespace, key, now, creation, Projection::Value, &mut decide).await? {
-            Some(version) => SwapResult::Swapped(version),
-            None => SwapResult::Different(there),
-        })
-    }
-
-    pub(crate) async fn increment(
-        &self,
-        namespace: &str,
-        key: &str,
-        delta: Numeric,
-        expiry: Expiry,
-    ) -> Result<Counted> {
-        Value::from(delta).validate()?;
-        let mut value = delta;
-        let mut revise = |seen: Option<(Vec<u8>, &Attributes)>| {
-            let present = match seen {
-                None => Numeric::Integer(0),
-                Some((value, attributes)) => numeric(key, &attributes.value_type, value)?,
-            };
-            value = add(key, present, delta)?;
-            self.encode(value.into())
-        };
-        let version = self.revise(namespace, key, expiry, &mut revise).await?;
-        Ok(Counted { value, version })
-    }
-
-    pub(crate) async fn append(&self, namespace: &str, key: &str, tail: Value, expiry: Expiry) -> Result<Appended> {
-        check_tail(key, &tail)?;
-        let mut size: u64 = 0;
-        let mut revise = |seen: Option<(Vec<u8>, &Attributes)>| {
-            let value = match seen {
-                None => self.encode(first(&tail))?,
-                Some((value, attributes)) => self.join(key, value, attributes, &tail)?,
-            };
-            size = value.bytes.len() as u64;
-            Ok(value)
-        };
-        let version = self.revise(namespace, key, expiry, &mut revise).await?;
-        Ok(Appended { version, size })
-    }
-
     /// Puts another value in the place of the one that is there.
-    async fn revise(&self, namespace: &str, key: &str, expiry: Expiry, revise: &mut Revise<'_>) -> Result<Version> {
+    pub(super) async fn revise(
+        &self,
+        namespace: &str,
+        key: &str,
+        expiry: Expiry,
+        revise: &mut Revise<'_>,
+    ) -> Result<Version> {
         check_names(namespace, key)?;
         let now = self.clock.now();
         let times = self.explicit_times(expiry, now)?;
@@ -105,7 +40,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     }
 
     /// The value with the tail at its end.
-    fn join(&self, key: &str, mut value: Vec<u8>, attributes: &Attributes, tail: &Value) -> Result<Encoded> {
+    pub(super) fn join(&self, key: &str, mut value: Vec<u8>, attributes: &Attributes, tail: &Value) -> Result<Encoded> {
         let mismatch = || {
             let (there, tail) = (&attributes.value_type, tail.value_type());
             Error::TypeMismatch(format!("key {}: {tail} cannot be appended to {there}", key::shown(key)))
@@ -171,7 +106,7 @@ type Revise<'a> = dyn FnMut(Option<(Vec<u8>, &Attributes)>) -> Result<Encoded> +
 type Revise<'a> = dyn FnMut(Option<(Vec<u8>, &Attributes)>) -> Result<Encoded> + 'a;
 
 /// Whether it may be appended to anything.
-fn check_tail(key: &str, tail: &Value) -> Result<()> {
+pub(super) fn check_tail(key: &str, tail: &Value) -> Result<()> {
     tail.validate()?;
     match tail {
         Value::Custom { .. } => {
@@ -185,14 +120,14 @@ fn check_tail(key: &str, tail: &Value) -> Result<()> {
 }
 
 /// A new entry of the tail alone.
-fn first(tail: &Value) -> Value {
+pub(super) fn first(tail: &Value) -> Value {
     match tail {
         Value::Json(text) => Value::Json(format!("[{text}]")),
         tail => tail.clone(),
     }
 }
 
-fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Result<Numeric> {
+pub(super) fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Result<Numeric> {
     if !matches!(value_type, ValueType::Integer | ValueType::Number) {
         return Err(Error::TypeMismatch(format!(
             "key {}: only integers and numbers are incremented, and this is {value_type}",
@@ -207,7 +142,7 @@ fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Result<Numeric>
     }
 }
 
-fn add(key: &str, present: Numeric, delta: Numeric) -> Result<Numeric> {
+pub(super) fn add(key: &str, present: Numeric, delta: Numeric) -> Result<Numeric> {
     let overflow = |rule: &str| Error::Overflow(format!("key {}: {rule}", key::shown(key)));
     let float = |numeric| match numeric {
         Numeric::Integer(integer) => integer as f64,
@@ -232,7 +167,7 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// [`Value::same`], without a copy of what was read.
-fn same(key: &str, old: &Value, state: &State) -> Result<bool> {
+pub(super) fn same(key: &str, old: &Value, state: &State) -> Result<bool> {
     if old.value_type() != state.attributes.value_type {
         return Ok(false);
     }

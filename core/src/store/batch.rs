@@ -4,27 +4,26 @@ use super::{
     Core, DeleteResult, Item, SetResult,
     core::{bare, check_distinct, check_items, miscounted, project, unfit},
     draft::Draft,
-    read::faults,
 };
 use crate::{
-    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, key,
+    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp,
     storage::{ANSWER_BYTES, Change, Mutation, Outcome},
 };
 
 /// Items to be set, on their way.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     /// Each place is filled in the end.
-    results: Vec<Result<SetResult>>,
+    pub(super) results: Vec<Result<SetResult>>,
     /// With the places of their results.
-    drafts: Vec<(usize, Draft)>,
+    pub(super) drafts: Vec<(usize, Draft)>,
     /// What the storage was sent.
     sent: Vec<Sent>,
     /// Where the entry there keeps its expiry, it guards the write: a rival is no reason to give up.
-    again: Vec<(usize, Draft)>,
+    pub(super) again: Vec<(usize, Draft)>,
     /// Places and keys of conflicts that are to carry a value.
     places: Vec<usize>,
-    keys: Vec<String>,
+    pub(super) keys: Vec<String>,
 }
 
 /// One item that went to the storage.
@@ -37,14 +36,14 @@ struct Sent {
 }
 
 impl Batch {
-    fn set(&mut self, index: usize, result: Result<SetResult>) {
+    pub(super) fn set(&mut self, index: usize, result: Result<SetResult>) {
         if let Some(place) = self.results.get_mut(index) {
             *place = result;
         }
     }
 
     /// What is to be written; `there`: what was found for each draft that keeps an expiry, in order.
-    fn mutations(&mut self, there: Vec<Result<Option<State>>>, now: Timestamp) -> Vec<Mutation> {
+    pub(super) fn mutations(&mut self, there: Vec<Result<Option<State>>>, now: Timestamp) -> Vec<Mutation> {
         let mut there = there.into_iter();
         let mut mutations = Vec::with_capacity(self.drafts.len());
         for (index, draft) in std::mem::take(&mut self.drafts) {
@@ -76,7 +75,7 @@ impl Batch {
     }
 
     /// How much of a state in the way the storage is to give.
-    fn on_conflict(&self) -> Projection {
+    pub(super) fn on_conflict(&self) -> Projection {
         match self.sent.iter().any(|sent| sent.on_conflict != Projection::Key) {
             true => Projection::Attributes,
             false => Projection::Key,
@@ -84,7 +83,7 @@ impl Batch {
     }
 
     /// Takes what became of what was sent.
-    fn take(&mut self, outcomes: Vec<Result<Outcome>>) {
+    pub(super) fn take(&mut self, outcomes: Vec<Result<Outcome>>) {
         let mut room = ANSWER_BYTES as u64;
         for (sent, outcome) in std::mem::take(&mut self.sent).into_iter().zip(outcomes) {
             let result = match (outcome, sent.keeping) {
@@ -117,7 +116,7 @@ impl Batch {
     }
 
     /// Takes the first of the states in the way that were wanted with their values.
-    fn take_values(&mut self, states: Vec<Result<Option<State>>>) {
+    pub(super) fn take_values(&mut self, states: Vec<Result<Option<State>>>) {
         let (places, keys) = (std::mem::take(&mut self.places), std::mem::take(&mut self.keys));
         for ((index, key), state) in places.into_iter().zip(keys).zip(states) {
             let state = state.and_then(|state| project(&key, state, Projection::Value));
@@ -128,33 +127,8 @@ impl Batch {
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
-    /// A conflict's values are carried up to 8 MiB in all: past that the state comes without its value.
-    pub(crate) async fn set_many(&self, namespace: &str, items: Vec<Item>) -> Result<Vec<Result<SetResult>>> {
-        key::validate_namespace(namespace)?;
-        let now = self.clock.now();
-        let mut batch = self.batch(namespace, items, now)?;
-        let mut kept = Vec::new();
-        for (_, draft) in &batch.drafts {
-            if draft.keep {
-                kept.push(draft.key.clone());
-            }
-        }
-        let there = self.describe_all(namespace, &kept, now).await?;
-        let mutations = batch.mutations(there, now);
-        if !mutations.is_empty() {
-            batch.take(self.write(namespace, mutations, false, now, batch.on_conflict()).await?);
-        }
-        for (index, draft) in std::mem::take(&mut batch.again) {
-            let result = self.set_keeping(namespace, draft, now).await;
-            batch.set(index, result);
-        }
-        let values = self.storage_get_many(namespace, &batch.keys, now, true).await?;
-        batch.take_values(values);
-        Ok(batch.results)
-    }
-
     /// Checks the items, each for itself.
-    fn batch(&self, namespace: &str, items: Vec<Item>, now: Timestamp) -> Result<Batch> {
+    pub(super) fn batch(&self, namespace: &str, items: Vec<Item>, now: Timestamp) -> Result<Batch> {
         check_items(items.len())?;
         check_distinct(items.iter().map(|item| item.key.as_str()).collect())?;
         let mut batch = Batch::default();
@@ -169,23 +143,10 @@ impl<S: Storage, C: Clock> Core<S, C> {
         }
         Ok(batch)
     }
-
-    pub(crate) async fn delete_many(&self, namespace: &str, keys: &[String]) -> Result<Vec<Result<DeleteResult>>> {
-        key::validate_namespace(namespace)?;
-        check_items(keys.len())?;
-        check_distinct(keys.iter().map(String::as_str).collect())?;
-        let faults = faults(keys);
-        let mutations = deletions(keys, &faults);
-        let mut outcomes = Vec::new();
-        if !mutations.is_empty() {
-            outcomes = self.write(namespace, mutations, false, self.clock.now(), Projection::Key).await?;
-        }
-        Ok(deleted(faults, outcomes))
-    }
 }
 
 /// Of the keys with which nothing is wrong.
-fn deletions(keys: &[String], faults: &[Option<Error>]) -> Vec<Mutation> {
+pub(super) fn deletions(keys: &[String], faults: &[Option<Error>]) -> Vec<Mutation> {
     let mut mutations = Vec::new();
     for (key, fault) in keys.iter().zip(faults) {
         if fault.is_none() {
@@ -196,7 +157,7 @@ fn deletions(keys: &[String], faults: &[Option<Error>]) -> Vec<Mutation> {
 }
 
 /// What is answered for each key, where the outcomes are of those with which nothing is wrong.
-fn deleted(faults: Vec<Option<Error>>, outcomes: Vec<Result<Outcome>>) -> Vec<Result<DeleteResult>> {
+pub(super) fn deleted(faults: Vec<Option<Error>>, outcomes: Vec<Result<Outcome>>) -> Vec<Result<DeleteResult>> {
     let mut outcomes = outcomes.into_iter();
     let mut results = Vec::with_capacity(faults.len());
     for fault in faults {

@@ -7,14 +7,14 @@
 //! prefix of where the walk stands, which is also how a cursor holds them.
 
 use super::{
-    Child, ChildPage, Core,
+    Child, Core,
     core::check_limit,
     cursor::{Walk, refused},
 };
 use crate::{
-    Clock, Entry, Projection, Result, Storage,
+    Clock, Entry, Result, Storage,
     key::{self, MAX_KEY_BYTES},
-    storage::{ANSWER_BYTES, Hint, Page, Range},
+    storage::{ANSWER_BYTES, Page, Range},
 };
 
 /// The most calls of the storage for one page of children.
@@ -128,7 +128,7 @@ impl Window {
 }
 
 /// One call.
-struct Level {
+pub(super) struct Level {
     /// The prefix with its dot; empty at the top.
     base: String,
     /// Behind the last key of the level.
@@ -144,12 +144,12 @@ struct Level {
     /// How many calls of the storage, and how many keys to be counted, are left.
     scans: usize,
     countable: u64,
-    children: Vec<Child>,
+    pub(super) children: Vec<Child>,
     weight: usize,
 }
 
 /// What a walk needs to go on.
-enum Need {
+pub(super) enum Need {
     Keys(Range, u32),
     Count(Range),
     /// Nothing: the page is full.
@@ -159,45 +159,16 @@ enum Need {
 }
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
-impl<S: Storage, C: Clock> Core<S, C> {
-    pub(crate) async fn children(
-        &self,
-        namespace: &str,
-        prefix: Option<&str>,
-        counts: bool,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<ChildPage> {
-        key::validate_namespace(namespace)?;
-        let words = ["children", namespace, prefix.unwrap_or(""), if counts { "counts" } else { "" }];
-        let walk = Walk { words: &words };
-        let mut level = Level::new(prefix, counts, cursor.map(|cursor| (cursor, &walk)), limit)?;
-        let now = self.clock.now();
-        loop {
-            match level.step() {
-                Need::Keys(range, ask) => {
-                    let (hint, want) = (Hint::default(), Projection::Key);
-                    let page = self.storage.scan(namespace, range, hint, now, ask, want).await?;
-                    level.read(page);
-                }
-                Need::Count(range) => {
-                    if let Some(count) = self.storage.count(namespace, range, now).await? {
-                        level.place.open = Some(Below { count, after: None });
-                    }
-                }
-                Need::More => {
-                    let cursor = Some(walk.cursor(&level.place.encode()));
-                    return Ok(ChildPage { children: level.children, cursor });
-                }
-                Need::End => return Ok(ChildPage { children: level.children, cursor: None }),
-            }
-        }
-    }
-}
+impl<S: Storage, C: Clock> Core<S, C> {}
 
 impl Level {
     /// A walk over the level, from its beginning or from where the cursor says.
-    fn new(prefix: Option<&str>, counts: bool, cursor: Option<(&str, &Walk<'_>)>, limit: u32) -> Result<Self> {
+    pub(super) fn new(
+        prefix: Option<&str>,
+        counts: bool,
+        cursor: Option<(&str, &Walk<'_>)>,
+        limit: u32,
+    ) -> Result<Self> {
         if let Some(prefix) = prefix {
             key::validate(prefix)?;
         }
@@ -228,7 +199,7 @@ impl Level {
     }
 
     /// Goes on as far as what was read allows.
-    fn step(&mut self) -> Need {
+    pub(super) fn step(&mut self) -> Need {
         loop {
             if let Some(below) = self.place.open.take() {
                 if below.after.is_none() {
@@ -297,8 +268,20 @@ impl Level {
         }
     }
 
+    /// Takes the count that was needed, if the storage has one.
+    pub(super) fn counted(&mut self, count: Option<u64>) {
+        if let Some(count) = count {
+            self.place.open = Some(Below { count, after: None });
+        }
+    }
+
+    /// Where it goes on, for a cursor.
+    pub(super) fn position(&self) -> String {
+        self.place.encode()
+    }
+
     /// Takes the keys that were needed: those below the child that is open, or else of the level.
-    fn read(&mut self, page: Page) {
+    pub(super) fn read(&mut self, page: Page) {
         match &mut self.place.open {
             None => self.window = Window { keys: page.items, walked: 0, next: page.next, read: true },
             Some(below) => {

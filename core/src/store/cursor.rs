@@ -2,6 +2,9 @@
 
 use crate::{Error, Result, key::hexadecimal};
 
+/// Over the names of namespaces.
+pub(super) const NAMESPACES: Walk<'static> = Walk { words: &["namespaces"] };
+
 /// What a walk is about: part of every cursor, so that none is taken for another's.
 pub(super) struct Walk<'a> {
     /// Every word that tells this walk from others, its kind first.

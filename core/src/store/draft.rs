@@ -1,6 +1,6 @@
 //! What is to be written, checked and encoded.
 
-use super::{Core, Expiry, Item, SetOptions};
+use super::{Core, Expiry, Item};
 use crate::{
     Attributes, Clock, Error, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, Value,
     ValueType, checksum, clock, key, metadata,
@@ -73,44 +73,14 @@ impl Draft {
 
 impl<S: Storage, C: Clock> Core<S, C> {
     /// Checks all of an item but the namespace.
-    pub(super) fn draft(&self, namespace: &str, item: Item, now: Timestamp) -> Result<Draft> {
-        let Item { key, value, options } = item;
-        key::validate(&key)?;
-        let SetOptions { expiry, mut content_type, metadata, precondition, on_conflict } = options;
-        if let Some(content_type) = &content_type {
-            metadata::validate_content_type(content_type)?;
-        }
-        let mut expiry = expiry;
-        let metadata = match metadata {
-            Some(text) => metadata::canonical(&text)?,
-            None => None,
-        };
-        if let Some(metadata) = &metadata {
-            self.check_metadata(metadata)?;
-            let unspecified = expiry == Expiry::Unspecified;
-            if unspecified || content_type.is_none() {
-                match metadata::hints(metadata) {
-                    Ok((ttl, hinted)) => {
-                        if let (true, Some(ttl)) = (unspecified, ttl) {
-                            expiry = Expiry::After(ttl);
-                        }
-                        content_type = content_type.or(hinted);
-                    }
-                    Err(error) if unspecified => return Err(error),
-                    // What is explicit wins over a hint that means nothing.
-                    Err(_) => {}
-                }
-            }
-        }
-        let times = match self.explicit_times(expiry, now)? {
-            Some(times) => times,
-            None => self.default_times(namespace, now)?,
-        };
-        let Encoded { value_type, bytes: value, checksum } = self.encode(value)?;
+    pub(super) fn draft(&self, namespace: &str, mut item: Item, now: Timestamp) -> Result<Draft> {
+        let times = self.check_item(namespace, &mut item, now)?;
+        let Encoded { value_type, bytes: value, checksum } = self.encode(item.value)?;
+        let options = item.options;
         let attributes = Attributes {
             value_type,
-            content_type,
-            metadata,
+            content_type: options.content_type,
+            metadata: options.metadata,
             created_at: now,
             updated_at: now,
             expires_at: times.expires_at,
@@ -118,7 +88,49 @@ impl<S: Storage, C: Clock> Core<S, C> {
             size: value.len() as u64,
             checksum,
         };
-        Ok(Draft { key, precondition, on_conflict, keep: expiry == Expiry::Keep, attributes, value })
+        Ok(Draft {
+            key: item.key,
+            precondition: options.precondition,
+            on_conflict: options.on_conflict,
+            keep: options.expiry == Expiry::Keep,
+            attributes,
+            value,
+        })
+    }
+
+    /// Checks key and options, and puts metadata and what it hints at in their final form. The times of a new entry.
+    fn check_item(&self, namespace: &str, item: &mut Item, now: Timestamp) -> Result<Times> {
+        key::validate(&item.key)?;
+        let options = &mut item.options;
+        if let Some(content_type) = &options.content_type {
+            metadata::validate_content_type(content_type)?;
+        }
+        if let Some(text) = &options.metadata {
+            options.metadata = metadata::canonical(text)?;
+        }
+        if let Some(metadata) = &options.metadata {
+            self.check_metadata(metadata)?;
+            let unspecified = options.expiry == Expiry::Unspecified;
+            if unspecified || options.content_type.is_none() {
+                match metadata::hints(metadata) {
+                    Ok((ttl, hinted)) => {
+                        if let (true, Some(ttl)) = (unspecified, ttl) {
+                            options.expiry = Expiry::After(ttl);
+                        }
+                        if options.content_type.is_none() {
+                            options.content_type = hinted;
+                        }
+                    }
+                    Err(error) if unspecified => return Err(error),
+                    // What is explicit wins over a hint that means nothing.
+                    Err(_) => {}
+                }
+            }
+        }
+        match self.explicit_times(options.expiry, now)? {
+            Some(times) => Ok(times),
+            None => self.default_times(namespace, now),
+        }
     }
 
     /// Checks a value: its type, its bytes, their checksum.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Core, EntryPage, MAX_ITEMS, MAX_PAGE, Progress, Query,
+    Core, MAX_ITEMS, MAX_PAGE, Query,
     core::{check_limit, project, unfit},
     cursor::Walk,
 };
@@ -14,25 +14,25 @@ use crate::{
 };
 
 /// The most entries that one listing looks at, whatever it finds among them.
-const LOOKED_AT: usize = 10_000;
+pub(super) const LOOKED_AT: usize = 10_000;
 /// The most pages of the storage that one call takes. They may be empty where matches are rare.
 const MAX_SCANS: usize = 16;
 /// How often a deletion by metadata looks again at an entry that changes under it.
-const MAX_LOOKS: usize = 20;
+pub(super) const MAX_LOOKS: usize = 20;
 
 /// A query that is walked, and how far that has come.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     /// What for.
     kind: &'static str,
     namespace: &'a str,
-    pattern: Arc<Pattern>,
+    pub(super) pattern: Arc<Pattern>,
     filter: Filter,
     hint: Hint,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     /// Where to go on; none at the beginning, and at the end.
-    after: Option<String>,
+    pub(super) after: Option<String>,
     /// How many entries may still be looked at in this call, and how many pages of the storage it may take.
-    left: usize,
+    pub(super) left: usize,
     scans: usize,
 }
 
@@ -44,7 +44,7 @@ impl Plan<'_> {
     }
 
     /// Whether a range of keys says it all.
-    fn is_exact(&self) -> bool {
+    pub(super) fn is_exact(&self) -> bool {
         self.pattern.is_range() && self.filter.is_empty()
     }
 
@@ -54,7 +54,7 @@ impl Plan<'_> {
     }
 
     /// The cursor for where to go on.
-    fn cursor(&self) -> Option<String> {
+    pub(super) fn cursor(&self) -> Option<String> {
         self.after.as_ref().map(|after| Walk { words: &self.words() }.cursor(after))
     }
 
@@ -75,7 +75,7 @@ impl Plan<'_> {
     }
 
     /// Deletions of these. With a metadata query each is guarded by the version that was looked at.
-    fn deletions(&self, entries: &[Entry]) -> Vec<Mutation> {
+    pub(super) fn deletions(&self, entries: &[Entry]) -> Vec<Mutation> {
         let mut mutations = Vec::with_capacity(entries.len());
         for entry in entries {
             let precondition = match &entry.state {
@@ -88,7 +88,7 @@ impl Plan<'_> {
     }
 
     /// How many of these were deleted, and what changed since and matches still.
-    fn deleted(&self, entries: Vec<Entry>, outcomes: Vec<Result<Outcome>>) -> Result<(u64, Vec<Entry>)> {
+    pub(super) fn deleted(&self, entries: Vec<Entry>, outcomes: Vec<Result<Outcome>>) -> Result<(u64, Vec<Entry>)> {
         let mut count: u64 = 0;
         let mut again = Vec::new();
         for (Entry { key, .. }, outcome) in entries.into_iter().zip(outcomes) {
@@ -110,18 +110,18 @@ impl Plan<'_> {
 
 /// What a listing answers.
 #[derive(Default)]
-struct Answer {
-    entries: Vec<Entry>,
+pub(super) struct Answer {
+    pub(super) entries: Vec<Entry>,
     weight: usize,
 }
 
 impl Answer {
-    fn is_full(&self, limit: usize) -> bool {
+    pub(super) fn is_full(&self, limit: usize) -> bool {
         self.entries.len() >= limit || self.weight >= ANSWER_BYTES
     }
 
     /// Takes entries that match, as many as there is room for. The key of the last one, where that are not all.
-    fn take(&mut self, found: Vec<Entry>, limit: usize, want: Projection) -> Result<Option<String>> {
+    pub(super) fn take(&mut self, found: Vec<Entry>, limit: usize, want: Projection) -> Result<Option<String>> {
         for entry in found {
             if self.is_full(limit) {
                 return Ok(self.entries.last().map(|last| last.key.clone()));
@@ -136,83 +136,7 @@ impl Answer {
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
-    /// One damaged value stops a listing with values, as `corrupt` naming its key; a listing without values goes on.
-    pub(crate) async fn list_entries(
-        &self,
-        namespace: &str,
-        query: &Query,
-        cursor: Option<&str>,
-        limit: u32,
-        want: Projection,
-    ) -> Result<EntryPage> {
-        let mut plan = self.plan("list", namespace, query, cursor, limit)?;
-        let limit = limit as usize;
-        let mut answer = Answer::default();
-        plan.left = LOOKED_AT;
-        while !answer.is_full(limit) {
-            let (looked_at, found) = (LOOKED_AT.saturating_sub(plan.left), answer.entries.len());
-            let mut ask = limit.saturating_sub(found);
-            // Where few of the last ones matched, look at more at a time.
-            if found < looked_at && !plan.is_exact() {
-                ask = ask.max(looked_at);
-            }
-            let Some(found) = self.step(&mut plan, ask, want).await? else { break };
-            if let Some(last) = answer.take(found, limit, want)? {
-                plan.after = Some(last);
-            }
-        }
-        Ok(EntryPage { cursor: plan.cursor(), entries: answer.entries })
-    }
-
-    pub(crate) async fn count(
-        &self,
-        namespace: &str,
-        query: &Query,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Progress> {
-        let mut plan = self.plan("count", namespace, query, cursor, limit)?;
-        if plan.after.is_none()
-            && plan.is_exact()
-            && plan.pattern.exact().is_none()
-            && let Some(count) = self.storage.count(namespace, plan.pattern.range(), plan.now).await?
-        {
-            return Ok(Progress { count, cursor: None });
-        }
-        let mut count: u64 = 0;
-        while let Some(found) = self.step(&mut plan, MAX_PAGE as usize, Projection::Key).await? {
-            count = count.saturating_add(found.len() as u64);
-        }
-        Ok(Progress { count, cursor: plan.cursor() })
-    }
-
-    /// With a metadata query, what changed meanwhile is looked at again, and left only if it no longer matches or keeps
-    /// changing at every look.
-    pub(crate) async fn delete_matching(
-        &self,
-        namespace: &str,
-        query: &Query,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Progress> {
-        let mut plan = self.plan("delete", namespace, query, cursor, limit)?;
-        let mut count: u64 = 0;
-        while let Some(mut found) = self.step(&mut plan, MAX_ITEMS, Projection::Key).await? {
-            for _ in 0..MAX_LOOKS {
-                if found.is_empty() {
-                    break;
-                }
-                let mutations = plan.deletions(&found);
-                let outcomes = self.write(namespace, mutations, false, plan.now, Projection::Attributes).await?;
-                let (deleted, again) = plan.deleted(found, outcomes)?;
-                count = count.saturating_add(deleted);
-                found = again;
-            }
-        }
-        Ok(Progress { count, cursor: plan.cursor() })
-    }
-
-    fn plan<'a>(
+    pub(super) fn plan<'a>(
         &self,
         kind: &'static str,
         namespace: &'a str,
@@ -239,7 +163,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
 
     /// Looks at the next entries, at most so many: those that match. None when the walk is at its end or has looked at
     /// enough. `want`: what is to be answered; what the query needs to be decided is read, too.
-    async fn step(&self, plan: &mut Plan<'_>, ask: usize, want: Projection) -> Result<Option<Vec<Entry>>> {
+    pub(super) async fn step(&self, plan: &mut Plan<'_>, ask: usize, want: Projection) -> Result<Option<Vec<Entry>>> {
         if plan.left == 0 || plan.scans == 0 {
             return Ok(None);
         }

@@ -3,13 +3,14 @@
 //! [`Store`] is spoken at every level: by the core itself, by the component under wasmtime, by the HTTP client. Whoever
 //! holds one need not know which.
 //!
-//! The rules of [`Core`] lie in a file for each question: `read`, `write`, `atomic` (compare-and-swap, increment,
-//! append), `batch`, `transact`, `metadata` (and expiry), `listing` (and count, delete by pattern), `children`,
-//! `upkeep` (clean-up, clear, namespaces). `draft` checks what is to be written, `modify` is the loop of every
-//! read-modify-write, `cursor` the form of cursors.
+//! `calls` has every operation of [`Core`], from its checks to its answer. The rules lie in a file for each question:
+//! `read`, `write`, `atomic` (compare-and-swap, increment, append), `batch`, `transact`, `metadata` (and expiry), `listing`
+//! (and count, delete by pattern), `children`. `draft` checks what is to be written, `modify` is how every
+//! read-modify-write is made, `cursor` the form of cursors.
 
 mod atomic;
 mod batch;
+mod calls;
 mod children;
 mod core;
 mod cursor;
@@ -20,7 +21,6 @@ mod modify;
 mod read;
 mod transact;
 mod types;
-mod upkeep;
 mod write;
 
 #[cfg(not(all(feature = "component", target_family = "wasm")))]

@@ -2,8 +2,7 @@
 
 use super::{
     Core,
-    core::{check_items, check_names, miscounted, project},
-    modify::{seen, write_one},
+    core::{miscounted, project},
 };
 use crate::{
     Attributes, Clock, Error, MAX_TIMESTAMP, Precondition, Projection, Result, State, Storage, Timestamp, key, order,
@@ -12,53 +11,6 @@ use crate::{
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
-    pub(crate) async fn get(&self, namespace: &str, key: &str) -> Result<Option<State>> {
-        check_names(namespace, key)?;
-        let now = self.clock.now();
-        let Some(mut state) = seen(&self.storage, namespace, key, now, Projection::Value).await? else {
-            return Ok(None);
-        };
-        if let Some(mutation) = self.slide(key, &state, now) {
-            // Whatever becomes of it, the read stands.
-            if let Ok(Outcome::Held) = write_one(&self.storage, namespace, mutation, now, Projection::Key).await {
-                state.attributes.expires_at = slid(&state.attributes, now).or(state.attributes.expires_at);
-            }
-        }
-        Ok(Some(state))
-    }
-
-    pub(crate) async fn describe(&self, namespace: &str, key: &str) -> Result<Option<State>> {
-        check_names(namespace, key)?;
-        seen(&self.storage, namespace, key, self.clock.now(), Projection::Attributes).await
-    }
-
-    pub(crate) async fn get_many(
-        &self,
-        namespace: &str,
-        keys: &[String],
-        with_value: bool,
-    ) -> Result<Vec<Result<Option<State>>>> {
-        key::validate_namespace(namespace)?;
-        check_items(keys.len())?;
-        let now = self.clock.now();
-        let faults = faults(keys);
-        let legal = if faults.iter().all(Option::is_none) { None } else { Some(legal(keys, &faults)) };
-        let asked = legal.as_deref().unwrap_or(keys);
-        let found = self.storage_get_many(namespace, asked, now, with_value).await?;
-        let mut states = states(keys, faults, found, with_value);
-        if with_value {
-            let mutations = self.slide_all(keys, &states, now);
-            if !mutations.is_empty() {
-                let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
-                // Whatever becomes of it, the read stands.
-                if let Ok(outcomes) = self.write(namespace, mutations, false, now, Projection::Key).await {
-                    moved(keys, &mut states, &names, &outcomes, now);
-                }
-            }
-        }
-        Ok(states)
-    }
-
     /// The storage's answer: for all keys, or for at least one.
     pub(super) async fn storage_get_many(
         &self,
@@ -94,7 +46,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     }
 
     /// The writes that start sliding expiries anew, where that is due. A key may come more than once, and is written once.
-    fn slide_all(&self, keys: &[String], states: &[Result<Option<State>>], now: Timestamp) -> Vec<Mutation> {
+    pub(super) fn slide_all(&self, keys: &[String], states: &[Result<Option<State>>], now: Timestamp) -> Vec<Mutation> {
         let mut mutations = Vec::new();
         for (key, state) in keys.iter().zip(states) {
             if let Ok(Some(state)) = state
@@ -109,7 +61,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
     }
 
     /// The write that starts the sliding expiry anew, where that is due. Its guard keeps it from touching a later state.
-    fn slide(&self, key: &str, state: &State, now: Timestamp) -> Option<Mutation> {
+    pub(super) fn slide(&self, key: &str, state: &State, now: Timestamp) -> Option<Mutation> {
         let to = slid(&state.attributes, now).filter(|_| self.known().sliding)?;
         let precondition = Precondition::Version(state.version.clone());
         Some(Mutation { key: key.to_owned(), change: Change::Extend(to), precondition })
@@ -118,7 +70,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
 
 /// When the entry is to expire after a read at `now`; none: as before. An eighth of the span has to pass first, so that a
 /// busy entry is not written at every read.
-fn slid(attributes: &Attributes, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn slid(attributes: &Attributes, now: Timestamp) -> Option<Timestamp> {
     let (at, span) = (attributes.expires_at?, attributes.sliding_ms?);
     let to = now.saturating_add(span).min(MAX_TIMESTAMP);
     let due = at.saturating_sub(now) <= span.saturating_sub(span / 8);
@@ -131,7 +83,7 @@ pub(super) fn faults(keys: &[String]) -> Vec<Option<Error>> {
 }
 
 /// The keys with which nothing is wrong.
-fn legal(keys: &[String], faults: &[Option<Error>]) -> Vec<String> {
+pub(super) fn legal(keys: &[String], faults: &[Option<Error>]) -> Vec<String> {
     let mut legal = Vec::new();
     for (key, fault) in keys.iter().zip(faults) {
         if fault.is_none() {
@@ -142,7 +94,7 @@ fn legal(keys: &[String], faults: &[Option<Error>]) -> Vec<String> {
 }
 
 /// What is answered for each key, where `found` is for those with which nothing is wrong.
-fn states(
+pub(super) fn states(
     keys: &[String],
     faults: Vec<Option<Error>>,
     found: Vec<Result<Option<State>>>,
@@ -165,7 +117,7 @@ fn states(
 }
 
 /// Shows in the states that their sliding expiry was started anew. `names` and `outcomes`: of what was written, in order.
-fn moved(
+pub(super) fn moved(
     keys: &[String],
     states: &mut [Result<Option<State>>],
     names: &[String],

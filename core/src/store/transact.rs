@@ -4,16 +4,15 @@ use super::{
     Action, Check, Core, Failure, TransactionResult,
     core::{bare, check_items, miscounted, twice, unfit},
     draft::Draft,
-    modify::{Tries, again},
 };
 use crate::{
-    Clock, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version, key, order,
+    Clock, Error, Precondition, Result, State, Storage, Timestamp, Version, key, order,
     storage::{Change, Mutation, Outcome},
 };
 
 /// All that is asked of one key. A storage takes each key once.
-struct Part {
-    key: String,
+pub(super) struct Part {
+    pub(super) key: String,
     /// Its place among the checks, and what is demanded there.
     check: Option<(u32, Precondition)>,
     /// Its place among the actions.
@@ -55,7 +54,7 @@ impl Part {
 
     /// Whether what is there must be known first: where its expiry is kept, or where something stands in the way whatever
     /// is there.
-    fn looks(&self) -> bool {
+    pub(super) fn looks(&self) -> bool {
         self.keeps() || self.demand().is_none()
     }
 
@@ -69,7 +68,7 @@ impl Part {
 }
 
 /// What became of an attempt.
-enum Attempt {
+pub(super) enum Attempt {
     Done(TransactionResult),
     /// Another one wrote this key meanwhile.
     Rival(String),
@@ -77,41 +76,14 @@ enum Attempt {
 
 #[cfg_attr(all(feature = "component", target_family = "wasm"), maybe_async::must_be_sync)]
 impl<S: Storage, C: Clock> Core<S, C> {
-    pub(crate) async fn transact(
+    /// Checks all that is asked, and gathers it by key.
+    pub(super) fn parts(
         &self,
         namespace: &str,
         checks: Vec<Check>,
         actions: Vec<Action>,
-    ) -> Result<TransactionResult> {
-        key::validate_namespace(namespace)?;
-        let count = actions.len();
-        let mut tries = Tries::new(self.clock.now());
-        let parts = self.parts(namespace, checks, actions, tries.now)?;
-        if parts.is_empty() {
-            return Ok(TransactionResult::Committed(Vec::new()));
-        }
-        let mut looked_at = Vec::new();
-        for part in &parts {
-            if part.looks() {
-                looked_at.push(part.key.clone());
-            }
-        }
-        loop {
-            let seen = self.describe_all(namespace, &looked_at, tries.now).await?;
-            let mutations = match mutations(&parts, seen, tries.now)? {
-                Ok(mutations) => mutations,
-                Err(failure) => return Ok(TransactionResult::Failed(failure)),
-            };
-            let outcomes = self.write(namespace, mutations, true, tries.now, Projection::Attributes).await?;
-            match attempted(&parts, outcomes, count)? {
-                Attempt::Done(result) => return Ok(result),
-                Attempt::Rival(key) => again(&self.storage, &self.clock, namespace, &key, &mut tries).await?,
-            }
-        }
-    }
-
-    /// Checks all that is asked, and gathers it by key.
-    fn parts(&self, namespace: &str, checks: Vec<Check>, actions: Vec<Action>, now: Timestamp) -> Result<Vec<Part>> {
+        now: Timestamp,
+    ) -> Result<Vec<Part>> {
         check_items(checks.len().saturating_add(actions.len()))?;
         let mut parts: Vec<Part> = Vec::new();
         for Check { key, precondition } in checks {
@@ -160,7 +132,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
 }
 
 /// What is to be written. `seen`: what is there for each part that looks, in order; it may stand in the way already.
-fn mutations(
+pub(super) fn mutations(
     parts: &[Part],
     seen: Vec<Result<Option<State>>>,
     now: Timestamp,
@@ -192,7 +164,7 @@ fn mutations(
 }
 
 /// What the outcomes come to, in the order of the actions.
-fn attempted(parts: &[Part], outcomes: Vec<Result<Outcome>>, actions: usize) -> Result<Attempt> {
+pub(super) fn attempted(parts: &[Part], outcomes: Vec<Result<Outcome>>, actions: usize) -> Result<Attempt> {
     let (mut failure, mut rival, mut strange) = (None, None, None);
     let mut versions: Vec<Option<Version>> = vec![None; actions];
     for (part, outcome) in parts.iter().zip(outcomes) {
