@@ -246,7 +246,7 @@ export class Cached extends Layer {
   }
 
   override async capabilities() {
-    return { ...((await super.capabilities()) as object), staleReadsMs: this.#ttl };
+    return { ...(await super.capabilities()), staleReadsMs: this.#ttl };
   }
 
   override close() {

@@ -1,8 +1,11 @@
-import type { Encoded } from './values.js';
+import { KvError } from './error.js';
 import type { normal } from './options.js';
+import type { Capabilities } from './types.js';
+import type { Encoded } from './values.js';
 
 /** Of either WebAssembly module. */
 interface Module {
+  get(namespace: string, key: string): unknown;
   call(
     op: number,
     namespace: string | undefined,
@@ -14,8 +17,15 @@ interface Module {
     z: unknown,
     number: number,
   ): unknown;
-  close(): void;
 }
+
+/** The most items of one call, as the core has it. */
+const MAX_ITEMS = 1000;
+
+/** What `capabilities` gives, in the order of `handle.rs`; the others are numbers. */
+const ABILITIES = [
+  'durable', 'shared', 'maxAtomic', 'maxValueBytes', 'maxMetadataBytes', 'sliding', 'cheapAmend', 'nativeExpiry', 'indexedScan',
+] as const;
 
 /** How many, and where to go on. */
 type Part = [number, string | undefined];
@@ -28,9 +38,12 @@ type Given = ReturnType<typeof normal>;
  */
 export class Handle {
   readonly #module: Module;
+  readonly #close: () => void;
 
-  constructor(module: Module) {
+  /** @param close lets go of what is below */
+  constructor(module: Module, close: () => void = () => undefined) {
     this.#module = module;
+    this.#close = close;
   }
 
   #call<T>(
@@ -49,7 +62,7 @@ export class Handle {
 
   /** The value, or undefined. */
   get(namespace: string, key: string): Promise<unknown> {
-    return this.#call(0, namespace, key);
+    return Promise.resolve(this.#module.get(namespace, key));
   }
 
   /** The entry, or undefined. */
@@ -57,9 +70,30 @@ export class Handle {
     return this.#call(1, namespace, key, undefined, undefined, undefined, undefined, undefined, withValue ? 1 : 0);
   }
 
+  /** In parts, all at once: a storage that can gathers them. A part is asked for again where an answer holds less of it. */
+  async #many(op: number, namespace: string, keys: string[], values?: unknown[], options?: Given): Promise<unknown[]> {
+    const part = async (from: number): Promise<unknown[]> => {
+      const to = Math.min(from + MAX_ITEMS, keys.length);
+      const results: unknown[] = [];
+      while (from + results.length < to) {
+        const begin = from + results.length;
+        const given = [keys.slice(begin, to), values?.slice(begin, to)];
+        const some = await this.#call<unknown[]>(op, namespace, undefined, undefined, undefined, ...given, options);
+        if (some.length === 0) throw new KvError('internal', 'the storage answered for no key');
+        results.push(...some);
+      }
+      return results;
+    };
+    const parts: Promise<unknown[]>[] = [];
+    for (let from = 0; from < keys.length; from += MAX_ITEMS) parts.push(part(from));
+    // Whoever is told of a failure finds nothing under way any longer.
+    await Promise.allSettled(parts);
+    return (await Promise.all(parts)).flat();
+  }
+
   /** For each key its value, or the entry with it, undefined, or an error. */
   getMany(namespace: string, keys: string[], whole: boolean): Promise<unknown[]> {
-    return this.#call(whole ? 22 : 2, namespace, undefined, undefined, undefined, keys);
+    return this.#many(whole ? 22 : 2, namespace, keys);
   }
 
   /** The version, or what stands in the way: an array that holds the entry, or nothing where there is none by now. */
@@ -69,7 +103,7 @@ export class Handle {
 
   /** For each key its version, what stands in the way, or an error. */
   setMany(namespace: string, keys: string[], values: Encoded[], options: Given): Promise<unknown[]> {
-    return this.#call(4, namespace, undefined, undefined, undefined, keys, values, options);
+    return this.#many(4, namespace, keys, values, options);
   }
 
   /** Whether it was there, or what stands in the way. */
@@ -79,7 +113,7 @@ export class Handle {
 
   /** For each key whether it was there, or an error. */
   deleteMany(namespace: string, keys: string[]): Promise<unknown[]> {
-    return this.#call(6, namespace, undefined, undefined, undefined, keys);
+    return this.#many(6, namespace, keys);
   }
 
   /** The version, or what is there instead. Without an old value the key must be absent. */
@@ -180,26 +214,28 @@ export class Handle {
     return this.#call(18, namespace, undefined, undefined, undefined, undefined, undefined, undefined, limit);
   }
 
-  /** A page: `[names, cursor]`. */
+  /** A page: `[names joined by line breaks, cursor]`. */
   namespaces(from: string | undefined, limit: number): Promise<unknown> {
     return this.#call(19, undefined, undefined, undefined, from, undefined, undefined, undefined, limit);
   }
 
   /**
    * Checks are `[key, version or null for absent]`, actions `[key, value or undefined to delete, options]`. The versions,
-   * undefined for each delete; or `{ inChecks, index, key, current }` of what stood in the way.
+   * undefined for each delete; or `[[key, entry or undefined]]` of what stood in the way.
    */
   transact(namespace: string, checks: unknown[], actions: unknown[][]): Promise<unknown> {
     return this.#call(20, namespace, undefined, undefined, undefined, checks, actions);
   }
 
   /** What the storage can do. */
-  capabilities(): Promise<unknown> {
-    return this.#call(21, undefined);
+  async capabilities(): Promise<Capabilities> {
+    const numbers = await this.#call<Float64Array>(21, undefined);
+    const named = ABILITIES.map((name, at) => [name, name.startsWith('max') ? numbers[at] : numbers[at] === 1]);
+    return Object.fromEntries(named) as Capabilities;
   }
 
   /** Lets go of the database. */
   close(): void {
-    this.#module.close();
+    this.#close();
   }
 }

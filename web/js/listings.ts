@@ -19,16 +19,21 @@ function listOptions(options: ListOptions | undefined) {
   return { signal, metadata: metadata === undefined ? undefined : metadataText(metadata), pageSize };
 }
 
+/** Texts joined by line breaks, and where to go on. */
+type Lines = [text: string, cursor: string | undefined];
+
+const lines = (text: string): string[] => (text === '' ? [] : text.split('\n'));
+
 const same = <T>(all: T): T => all;
 
 export function keys(session: Session, pattern: string, options: ListOptions | undefined): Listing<string> {
   const { signal, metadata, pageSize } = listOptions(options);
   return new Listing<string>(
     async (cursor) => {
-      const [text, next] = await session.call<[string, string | undefined]>(signal, () =>
+      const [text, next] = await session.call<Lines>(signal, () =>
         session.handle.keys(session.namespace, wellFormed(pattern, 'pattern'), metadata, cursor, pageSize ?? LARGE_PAGE),
       );
-      return [text === '' ? [] : text.split('\n'), next];
+      return [lines(text), next];
     },
     same,
     signal,
@@ -135,7 +140,10 @@ export function children(
 export function namespaces(session: Session, options: CallOptions | undefined): Listing<string> {
   const signal = given(options, NAMES.call)?.signal;
   return new Listing<string>(
-    (cursor) => session.call<Page<string>>(signal, () => session.handle.namespaces(cursor, PAGE)),
+    async (cursor) => {
+      const [text, next] = await session.call<Lines>(signal, () => session.handle.namespaces(cursor, PAGE));
+      return [lines(text), next];
+    },
     same,
     signal,
   );

@@ -99,18 +99,18 @@ export async function transact(
       return [key, await session.encode(value), normal(given(rest as SetOptions, NAMES.set))];
     }),
   );
-  const result = await session.call<(string | undefined)[] | { key: string; current: RawEntry | undefined }>(
-    signal,
-    () => session.handle.transact(session.namespace, demanded, parts),
+  const result = await session.call<(string | undefined | [key: string, current: RawEntry | undefined])[]>(signal, () =>
+    session.handle.transact(session.namespace, demanded, parts),
   );
-  if (!Array.isArray(result)) {
-    const { key, current } = result;
+  const [first] = result;
+  if (Array.isArray(first)) {
+    const [key, current] = first;
     return { committed: false, key, current: current === undefined ? undefined : description(current) };
   }
   const versions = new Map<string, string>();
   keys.forEach((key, at) => {
     const version = result[at];
-    if (version !== undefined) versions.set(key, version);
+    if (version !== undefined) versions.set(key, version as string);
   });
   return { committed: true, versions };
 }

@@ -49,12 +49,12 @@ export class Session {
     if (this.#closed) throw new KvError('closed', 'the store is closed');
   }
 
-  /** One call of the WebAssembly module's; every error is a `KvError`. */
-  async call<T>(signal: AbortSignal | undefined, call: () => Promise<unknown>): Promise<T> {
+  /** One call of the WebAssembly module's, which rejects with `KvError`s; what is thrown at once is one, too. */
+  call<T>(signal: AbortSignal | undefined, call: () => Promise<unknown>): Promise<T> {
     this.open();
     throwIfAborted(signal);
     try {
-      return (await abortable(call(), signal)) as T;
+      return abortable(call() as Promise<T>, signal);
     } catch (error) {
       throw asKvError(error);
     }

@@ -327,7 +327,7 @@ export class KVStore {
   }
 
   /** What the backend can do. */
-  capabilities(options?: CallOptions): Promise<Capabilities> {
+  async capabilities(options?: CallOptions): Promise<Capabilities> {
     return this.#session.call(given(options, NAMES.call)?.signal, () => this.#session.handle.capabilities());
   }
 

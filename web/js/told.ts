@@ -74,8 +74,8 @@ export class Told extends Layer {
   }
 
   override async transact(...call: Parameters<Backend['transact']>) {
-    const versions: unknown = await super.transact(...call);
-    if (Array.isArray(versions) && versions.length > 0) {
+    const versions = (await super.transact(...call)) as unknown[];
+    if (versions.length > 0 && !Array.isArray(versions[0])) {
       const keys = call[2].map(([key]) => key as string);
       this.#announce(call[0], keys.join('\n'), versions.map((version) => (version === undefined ? '0' : '1')).join(''));
     }

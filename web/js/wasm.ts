@@ -95,8 +95,10 @@ export const loadDatabase = lazily(
     joinKey,
     splitKey,
     /** The database of this name, or memory where none is named. */
-    openStore: async (announce: Announce, config?: Config): Promise<Handle> =>
-      new Handle(openOver(await Adapter.open({ tellEnd, tellFailure, tellItem }, announce, config))),
+    async openStore(announce: Announce, config?: Config): Promise<Handle> {
+      const adapter = await Adapter.open({ tellEnd, tellFailure, tellItem }, announce, config);
+      return new Handle(openOver(adapter), () => adapter.close());
+    },
   }),
   () => new URL('./dataknobs_kv.wasm', import.meta.url),
   () => import('#inline'),

@@ -10,8 +10,6 @@ export const makeEntry = (
 /** As `makeEntry`, of what its value is made of. */
 export const makePair = (key, type, data, name, contentType) => ({ key, type, data, name, contentType });
 
-export const makeValue = (type, data, name, contentType) => ({ type, data, name, contentType });
-
 // Promises for calls that wait, by the numbers of their tasks.
 const waiting = new Map();
 

@@ -29,9 +29,13 @@ extern "C" {
         checksum: u32,
     ) -> JsValue;
     #[wasm_bindgen(js_name = makePair)]
-    fn make_pair(key: &str, value_type: u8, data: &JsValue, name: Option<&str>, content_type: Option<&str>) -> JsValue;
-    #[wasm_bindgen(js_name = makeValue)]
-    fn make_value(value_type: u8, data: &JsValue, name: Option<&str>, content_type: Option<&str>) -> JsValue;
+    fn make_pair(
+        key: Option<&str>,
+        value_type: u8,
+        data: &JsValue,
+        name: Option<&str>,
+        content_type: Option<&str>,
+    ) -> JsValue;
 }
 
 #[wasm_bindgen]
@@ -150,14 +154,8 @@ fn decoded(value_type: &ValueType, bytes: Vec<u8>) -> Result<(u8, JsValue, Optio
     })
 }
 
-/// Only the value, for `values.ts` to decode.
-pub(crate) fn value_of(state: State) -> Result<JsValue> {
-    let (value_type, data, name) = decoded(&state.attributes.value_type, state.value.unwrap_or_default())?;
-    Ok(make_value(value_type, &data, name.as_deref(), state.attributes.content_type.as_deref()))
-}
-
-/// The key, and what its value is made of.
-pub(crate) fn pair(key: &str, state: State) -> Result<JsValue> {
+/// What the value is made of, for `values.ts` to decode; with the key where one is asked for.
+pub(crate) fn pair(key: Option<&str>, state: State) -> Result<JsValue> {
     let (value_type, data, name) = decoded(&state.attributes.value_type, state.value.unwrap_or_default())?;
     Ok(make_pair(key, value_type, &data, name.as_deref(), state.attributes.content_type.as_deref()))
 }
@@ -220,7 +218,7 @@ pub(crate) fn expiry(code: u8, ms: f64) -> Expiry {
     }
 }
 
-pub(crate) fn version(text: Option<String>) -> Result<Precondition> {
+pub(crate) fn version(text: Option<&str>) -> Result<Precondition> {
     text.map_or(Ok(Precondition::None), |text| Version::new(text).map(Precondition::Version))
 }
 
@@ -235,7 +233,7 @@ impl Options {
         let Some(options) = options else { return Ok(Precondition::None) };
         match options.if_absent() {
             Some(true) => Ok(Precondition::Absent),
-            _ => version(options.if_version()),
+            _ => version(options.if_version().as_deref()),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use dataknobs_kv_core::store::{ChangeResult, DeleteResult, Item, Query, SetOptions, SetResult, SwapResult};
-use dataknobs_kv_core::{Error, Projection, Result, Store, Value, key};
-use js_sys::{Array, Object, Reflect};
+use dataknobs_kv_core::store::{ChangeResult, Child, DeleteResult, Item, Query, SetOptions, SetResult, SwapResult};
+use dataknobs_kv_core::{Capabilities, Entry, Error, Projection, Result, Store, Value, key};
+use js_sys::{Array, Float64Array};
 use wasm_bindgen::prelude::*;
 
 use crate::convert::{self, Options, thrown};
@@ -14,9 +14,6 @@ use crate::many::{many, transact};
 #[wasm_bindgen]
 pub struct Handle {
     pub(crate) store: Arc<dyn Store>,
-    /// To be closed.
-    #[cfg(feature = "database")]
-    pub(crate) database: Option<crate::BrowserStorage>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -38,8 +35,7 @@ fn begun(future: impl Future<Output = Result<JsValue>> + 'static) -> JsValue {
 #[wasm_bindgen(js_name = openOver)]
 pub fn open_over(adapter: crate::Adapter) -> Handle {
     let storage = crate::BrowserStorage::new(adapter);
-    let store = dataknobs_kv_core::Core::new(storage.clone(), crate::BrowserClock);
-    Handle { store: Arc::new(store), database: Some(storage) }
+    Handle { store: Arc::new(dataknobs_kv_core::Core::new(storage, crate::BrowserClock)) }
 }
 
 /// The version, or what stands in the way.
@@ -68,11 +64,6 @@ fn changed(key: &str, result: ChangeResult) -> Result<JsValue> {
     }
 }
 
-/// Errors among results.
-pub(crate) fn or_error(result: Result<JsValue>) -> JsValue {
-    result.unwrap_or_else(|error| thrown(&error))
-}
-
 fn texts(array: &JsValue) -> Result<Vec<String>> {
     let text = |text: JsValue| text.as_string().ok_or_else(|| Error::InvalidArgument("a key is a string".into()));
     array.unchecked_ref::<Array>().iter().map(text).collect()
@@ -83,17 +74,16 @@ fn page_of(found: JsValue, cursor: Option<String>) -> JsValue {
     Array::of2(&found, &cursor.map_or(JsValue::UNDEFINED, JsValue::from)).into()
 }
 
-fn options(given: JsValue) -> Option<Options> {
-    (!given.is_undefined()).then(|| given.unchecked_into())
+fn options(given: &JsValue) -> Option<&Options> {
+    (!given.is_undefined()).then(|| given.unchecked_ref())
 }
 
-pub(crate) fn options_of(given: JsValue) -> Result<SetOptions> {
-    Options::set(options(given).as_ref())
+pub(crate) fn options_of(given: &JsValue) -> Result<SetOptions> {
+    Options::set(options(given))
 }
 
 /// What is called, as `handle.ts` numbers it.
 pub(crate) mod op {
-    pub(crate) const GET: u8 = 0;
     pub(crate) const ENTRY: u8 = 1;
     pub(crate) const GET_MANY: u8 = 2;
     pub(crate) const SET: u8 = 3;
@@ -137,6 +127,17 @@ struct Call {
 
 #[wasm_bindgen]
 impl Handle {
+    /// The value, or undefined: as [`Handle::call`], which it is faster than, for what is called most.
+    pub fn get(&self, namespace: String, key: String) -> JsValue {
+        let store = self.store.clone();
+        begun(async move {
+            match store.get(&namespace, &key).await? {
+                None => Ok(JsValue::UNDEFINED),
+                Some(state) => convert::pair(None, state).map_err(|error| of_key(&key, error)),
+            }
+        })
+    }
+
     /// What the call comes to, or a promise of it; errors are `KvError`s. What JavaScript gave is read before this returns.
     #[allow(clippy::too_many_arguments)]
     pub fn call(
@@ -153,31 +154,20 @@ impl Handle {
     ) -> JsValue {
         begun(run(self.store.clone(), Call { op, namespace, text, more, from, x, y, z, number }))
     }
-
-    /// Lets go of the database.
-    pub fn close(&self) {
-        #[cfg(feature = "database")]
-        if let Some(database) = &self.database {
-            database.close();
-        }
-    }
 }
 
+/// What is called is only looked at, never taken apart: then there is one thing to let go of, wherever the call ends.
 async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
-    let Call { op, namespace, text, more, from, x, y, z, number } = call;
-    let named = namespace.as_deref();
+    let Call { op, namespace: named, text, more, from, x, y, z, number } = &call;
+    let (named, from, more) = (named.as_deref(), from.as_deref(), more.as_deref());
+    let (op, number) = (*op, *number);
     let namespace = named.unwrap_or_default();
     let key = text.as_deref().unwrap_or_default();
     match op {
-        op::GET => match store.get(namespace, key).await? {
-            None => Ok(JsValue::UNDEFINED),
-            Some(state) => convert::value_of(state).map_err(|error| of_key(key, error)),
-        },
         op::ENTRY => {
             // Without the value no sliding expiry starts anew.
-            let state =
-                if number == 1 { store.get(namespace, key).await } else { store.describe(namespace, key).await };
-            state?.map_or(Ok(JsValue::UNDEFINED), |state| convert::entry(key, state))
+            let reading = if number == 1 { store.get(namespace, key) } else { store.describe(namespace, key) };
+            reading.await?.map_or(Ok(JsValue::UNDEFINED), |state| convert::entry(key, state))
         }
         op::SET => {
             let item = Item { key: key.to_owned(), value: convert::value(x.unchecked_ref())?, options: options_of(z)? };
@@ -186,7 +176,7 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
         op::DELETE => deleted(key, store.delete(namespace, key, convert::version(more)?, Projection::Value).await?),
         // For each key a result, or an error.
         op::GET_MANY | op::GET_ENTRIES | op::SET_MANY | op::DELETE_MANY => {
-            many(&*store, op, namespace, texts(&x)?, y, z).await
+            many(&*store, op, namespace, &texts(x)?, y.unchecked_ref(), z).await
         }
         op::COMPARE_AND_SWAP => {
             // Without an old value the key must be absent.
@@ -198,7 +188,7 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
             }
         }
         op::INCREMENT => {
-            let (delta, expiry) = (convert::numeric(x.unchecked_ref())?, Options::expiry_of(options(z).as_ref()));
+            let (delta, expiry) = (convert::numeric(x.unchecked_ref())?, Options::expiry_of(options(z)));
             Ok(match Value::from(store.increment(namespace, key, delta, expiry).await?.value) {
                 Value::Integer(integer) => convert::from_integer(integer),
                 Value::Number(number) => JsValue::from_f64(number),
@@ -206,21 +196,20 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
             })
         }
         op::APPEND => {
-            let (tail, expiry) = (convert::value(x.unchecked_ref())?, Options::expiry_of(options(z).as_ref()));
+            let (tail, expiry) = (convert::value(x.unchecked_ref())?, Options::expiry_of(options(z)));
             Ok((store.append(namespace, key, tail, expiry).await?.size as f64).into())
         }
-        op::SET_METADATA => {
-            let (metadata, precondition) = (more.unwrap_or_default(), convert::version(from)?);
-            let changing = match number {
-                1 => store.replace_metadata(namespace, key, &metadata, precondition),
-                _ => store.update_metadata(namespace, key, &metadata, precondition),
+        op::SET_METADATA | op::SET_EXPIRY => {
+            let metadata = more.unwrap_or_default();
+            let changing = match (op, number) {
+                (op::SET_EXPIRY, _) => {
+                    let precondition = Options::precondition(options(z))?;
+                    store.set_expiry(namespace, key, Options::expiry_of(options(z)), precondition)
+                }
+                (_, 1) => store.replace_metadata(namespace, key, metadata, convert::version(from)?),
+                _ => store.update_metadata(namespace, key, metadata, convert::version(from)?),
             };
             changed(key, changing.await?)
-        }
-        op::SET_EXPIRY => {
-            let given = options(z);
-            let (expiry, precondition) = (Options::expiry_of(given.as_ref()), Options::precondition(given.as_ref())?);
-            changed(key, store.set_expiry(namespace, key, expiry, precondition).await?)
         }
         op::KEYS | op::ENTRIES => {
             let want = match op {
@@ -228,51 +217,22 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
                 _ if x.is_truthy() => Projection::Value,
                 _ => Projection::Attributes,
             };
-            let query = Query { pattern: key.to_owned(), metadata: more };
-            let page = store.list_entries(namespace, &query, from.as_deref(), number, want).await?;
-            let found: JsValue = match want {
-                Projection::Key => {
-                    let keys: Vec<&str> = page.entries.iter().map(|entry| entry.key.as_str()).collect();
-                    keys.join("\n").into()
-                }
-                _ => {
-                    let entries = Array::new();
-                    for entry in page.entries {
-                        if let Some(state) = entry.state {
-                            entries.push(&match y.is_truthy() {
-                                true => convert::pair(&entry.key, state)?,
-                                false => convert::entry(&entry.key, state)?,
-                            });
-                        }
-                    }
-                    entries.into()
-                }
-            };
-            Ok(page_of(found, page.cursor))
+            let query = query(key, more);
+            let page = store.list_entries(namespace, &query, from, number, want).await?;
+            Ok(page_of(listed(page.entries, want, y.is_truthy())?, page.cursor))
         }
         op::COUNT | op::DELETE_PATTERN => {
-            let query = Query { pattern: key.to_owned(), metadata: more };
+            let query = query(key, more);
             let progress = match op {
-                op::COUNT => store.count(namespace, &query, from.as_deref(), number),
-                _ => store.delete_matching(namespace, &query, from.as_deref(), number),
+                op::COUNT => store.count(namespace, &query, from, number),
+                _ => store.delete_matching(namespace, &query, from, number),
             };
             let progress = progress.await?;
             Ok(page_of((progress.count as f64).into(), progress.cursor))
         }
         op::CHILDREN => {
-            let page = store.children(namespace, text.as_deref(), x.is_truthy(), from.as_deref(), number).await?;
-            let children = Array::new();
-            for child in page.children {
-                let below = child.below.map_or(JsValue::UNDEFINED, |below| (below as f64).into());
-                children.push(&Array::of5(
-                    &child.segment.into(),
-                    &child.key.into(),
-                    &child.is_entry.into(),
-                    &below,
-                    &child.has_children.into(),
-                ));
-            }
-            Ok(page_of(children.into(), page.cursor))
+            let page = store.children(namespace, text.as_deref(), x.is_truthy(), from, number).await?;
+            Ok(page_of(children_of(page.children), page.cursor))
         }
         op::CLEANUP_EXPIRED => {
             let cleaned = store.cleanup_expired(named, number).await?;
@@ -280,27 +240,73 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
         }
         op::CLEAR => Ok(store.clear(namespace, number).await?.into()),
         op::NAMESPACES => {
-            let page = store.namespaces(from.as_deref(), number).await?;
-            let names: Array = page.names.into_iter().map(JsValue::from).collect();
-            Ok(page_of(names.into(), page.cursor))
+            let page = store.namespaces(from, number).await?;
+            Ok(page_of(page.names.join("\n").into(), page.cursor))
         }
-        op::TRANSACT => transact(&*store, namespace, x.unchecked_into(), y.unchecked_into()).await,
-        op::CAPABILITIES => {
-            let can = store.capabilities().await?;
-            Ok(record([
-                ("durable", JsValue::from(can.durable)),
-                ("shared", can.shared.into()),
-                ("maxAtomic", can.max_atomic.into()),
-                ("maxValueBytes", (can.max_value_bytes as f64).into()),
-                ("maxMetadataBytes", (can.max_metadata_bytes as f64).into()),
-                ("sliding", can.sliding.into()),
-                ("cheapAmend", can.cheap_amend.into()),
-                ("nativeExpiry", can.native_expiry.into()),
-                ("indexedScan", can.indexed_scan.into()),
-            ]))
-        }
+        op::TRANSACT => transact(&*store, namespace, x.unchecked_ref(), y.unchecked_ref()).await,
+        op::CAPABILITIES => Ok(capabilities_of(&store.capabilities().await?)),
         _ => Err(strange()),
     }
+}
+
+fn query(pattern: &str, metadata: Option<&str>) -> Query {
+    Query { pattern: pattern.to_owned(), metadata: metadata.map(str::to_owned) }
+}
+
+/// Keys joined by line breaks, or an array of entries; with `brief` of each but what its value is made of.
+fn listed(found: Vec<Entry>, want: Projection, brief: bool) -> Result<JsValue> {
+    if want == Projection::Key {
+        let mut text = String::new();
+        for entry in &found {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&entry.key);
+        }
+        return Ok(text.into());
+    }
+    let entries = Array::new();
+    for entry in found {
+        if let Some(state) = entry.state {
+            entries.push(&match brief {
+                true => convert::pair(Some(&entry.key), state)?,
+                false => convert::entry(&entry.key, state)?,
+            });
+        }
+    }
+    Ok(entries.into())
+}
+
+fn children_of(found: Vec<Child>) -> JsValue {
+    let children = Array::new();
+    for child in found {
+        let below = child.below.map_or(JsValue::UNDEFINED, |below| (below as f64).into());
+        children.push(&Array::of5(
+            &child.segment.into(),
+            &child.key.into(),
+            &child.is_entry.into(),
+            &below,
+            &child.has_children.into(),
+        ));
+    }
+    children.into()
+}
+
+/// Numbers, in an order that `handle.ts` knows.
+fn capabilities_of(can: &Capabilities) -> JsValue {
+    let yes = |yes: bool| f64::from(u8::from(yes));
+    let numbers = [
+        yes(can.durable),
+        yes(can.shared),
+        f64::from(can.max_atomic),
+        can.max_value_bytes as f64,
+        can.max_metadata_bytes as f64,
+        yes(can.sliding),
+        yes(can.cheap_amend),
+        yes(can.native_expiry),
+        yes(can.indexed_scan),
+    ];
+    Float64Array::from(numbers.as_slice()).into()
 }
 
 pub(crate) fn strange() -> Error {
@@ -309,19 +315,9 @@ pub(crate) fn strange() -> Error {
 
 fn of_key(key: &str, error: Error) -> Error {
     match error {
-        Error::Corrupt(what) => Error::Corrupt(format!("key {key:?}: {what}")),
+        Error::Corrupt(what) => Error::Corrupt(["key ", &key::shown(key), ": ", &what].concat()),
         error => error,
     }
-}
-
-/// A plain object.
-pub(crate) fn record<const N: usize>(fields: [(&str, JsValue); N]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in fields {
-        // A plain object takes every field.
-        let _ = Reflect::set(&object, &name.into(), &value);
-    }
-    object.into()
 }
 
 /// A pattern, to be held against keys.

@@ -18,9 +18,5 @@ pub fn open_http(url: &str, token: Option<String>, timeout_ms: u32) -> Result<Ha
     let timeout = Duration::from_millis(timeout_ms.into());
     let options = HttpOptions { token, timeout, ..HttpOptions::default() };
     let store = HttpStore::connect(url, options).map_err(|error| thrown(&error))?;
-    Ok(Handle {
-        store: Arc::new(store),
-        #[cfg(feature = "database")]
-        database: None,
-    })
+    Ok(Handle { store: Arc::new(store) })
 }

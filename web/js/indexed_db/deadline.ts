@@ -1,38 +1,54 @@
 // Until when transactions may take. One timer for all of them: one for each would cost a tenth of a read.
 
-const deadlines = new Map<IDBTransaction, number>();
+/** A transaction that is waited for; undefined once it has ended. */
+export interface Watched {
+  transaction: IDBTransaction | undefined;
+  readonly deadline: number;
+}
+
+let watched: Watched[] = [];
+/** How many of them have ended. */
+let ended = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
 let wakes = 0;
 
 /** Aborted if it has not ended after so many milliseconds. */
-export function watch(transaction: IDBTransaction, timeout: number): void {
+export function watch(transaction: IDBTransaction, timeout: number): Watched {
   const deadline = Date.now() + timeout;
-  deadlines.set(transaction, deadline);
-  if (timer !== undefined && wakes <= deadline) return;
-  clearTimeout(timer);
-  wakes = deadline;
-  timer = setTimeout(late, timeout);
+  const one = { transaction, deadline };
+  watched.push(one);
+  if (timer === undefined || deadline < wakes) wakeAt(deadline, timeout);
+  return one;
 }
 
-export function unwatch(transaction: IDBTransaction): void {
-  deadlines.delete(transaction);
+export function unwatch(one: Watched): void {
+  one.transaction = undefined;
+  ended += 1;
+  if (ended > 100 && ended * 2 > watched.length) sweep();
+}
+
+function sweep(): void {
+  watched = watched.filter(({ transaction }) => transaction !== undefined);
+  ended = 0;
+}
+
+function wakeAt(deadline: number, wait: number): void {
+  clearTimeout(timer);
+  wakes = deadline;
+  timer = setTimeout(late, wait);
 }
 
 function late(): void {
   timer = undefined;
   const now = Date.now();
-  let next = Infinity;
-  for (const [transaction, deadline] of deadlines) {
-    if (deadline > now) {
-      next = Math.min(next, deadline);
-      continue;
-    }
-    deadlines.delete(transaction);
-    abort(transaction);
+  for (const one of watched) {
+    if (one.deadline > now || one.transaction === undefined) continue;
+    abort(one.transaction);
+    one.transaction = undefined;
   }
-  if (next === Infinity) return;
-  wakes = next;
-  timer = setTimeout(late, next - now);
+  sweep();
+  const next = Math.min(...watched.map(({ deadline }) => deadline));
+  if (next < Infinity) wakeAt(next, next - now);
 }
 
 export function abort(transaction: IDBTransaction): void {

@@ -3,8 +3,8 @@
 import { type KvErrorCode, KvError } from '../error.js';
 import { closeDatabase, openDatabase } from './database.js';
 import { Memory } from './memory.js';
-import { Requests } from './requests.js';
-import type { Transaction } from './transaction.js';
+import { Requests, readOne } from './requests.js';
+import type { Name, Read, Transaction } from './transaction.js';
 
 export type Durability = 'relaxed' | 'strict';
 
@@ -74,11 +74,6 @@ export class Link {
     }
   }
 
-  /** Whether a transaction begins at once. */
-  get ready(): boolean {
-    return this.#memory !== undefined || this.#open !== undefined;
-  }
-
   /** A transaction, begun before this returns where the database is open. */
   begin(writing: boolean): Transaction | Promise<Transaction> {
     this.#stillOpen();
@@ -86,6 +81,12 @@ export class Link {
     const config = this.#config as Config;
     const begun = (database: IDBDatabase) => new Requests(database, writing, config.durability, config.timeoutMs);
     return this.#open === undefined ? this.#database(config).then(begun) : begun(this.#open);
+  }
+
+  /** As `readOne` of `requests.ts`, where a database is open. */
+  readOne(name: Name, values: boolean, done: (read: Read) => void, failed: () => void): boolean {
+    const { timeoutMs = 0 } = this.#config ?? {};
+    return this.#open !== undefined && readOne(this.#open, timeoutMs, name, values, done, failed);
   }
 
   /** Runs it, and once more where the connection was lost: what was under way is undone, and so can be done again. */

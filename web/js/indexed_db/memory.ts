@@ -114,10 +114,6 @@ class InMemory implements Transaction {
     return values ? { record: kept.entry, apart: kept.apart } : { record: kept.entry };
   }
 
-  readOne({ namespace, key }: Name, values: boolean, done: (read: Read) => void): void {
-    done(this.#read(namespace, key, values));
-  }
-
   async read(names: Name[], values: boolean): Promise<Read[]> {
     await this.#turn;
     return names.map(({ namespace, key }) => this.#read(namespace, key, values));

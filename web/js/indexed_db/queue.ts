@@ -9,7 +9,7 @@ import type { Announce, Host, Item, Op } from './calls.js';
 import { itemOf, living } from './item.js';
 import type { Link } from './link.js';
 import { ATTRIBUTES, VALUE, found } from './record.js';
-import type { Read, Transaction } from './transaction.js';
+import type { Read } from './transaction.js';
 
 export class Queue {
   readonly #link: Link;
@@ -39,18 +39,16 @@ export class Queue {
     if (op?.call.type !== 'read' || another !== undefined) return false;
     const { ticket, namespace, now, call } = op;
     const [key, second] = call.keys;
-    if (key === undefined || second !== undefined || !this.#link.ready) return false;
+    if (key === undefined || second !== undefined) return false;
     const want = call.values ? VALUE : ATTRIBUTES;
     const done = ({ record, apart }: Read): void =>
       calls.tell(this.#host, ticket, itemOf(living(found(record), now), apart, want), true);
     try {
       // What fails is tried the other way, which knows what to do.
-      const transaction = this.#link.begin(false) as Transaction;
-      transaction.readOne({ namespace, key }, call.values, done, () => void this.#run(ops));
+      return this.#link.readOne({ namespace, key }, call.values, done, () => void this.#run(ops));
     } catch {
       return false;
     }
-    return true;
   }
 
   async #run(ops: Op[]): Promise<void> {

@@ -1,6 +1,6 @@
 // What IndexedDB is asked for. No rule of the store is here: `batch.ts` and `scan.ts` decide.
 import { ENTRIES, EXPIRY, VALUES, failure } from './database.js';
-import { abort, unwatch, watch } from './deadline.js';
+import { type Watched, abort, unwatch, watch } from './deadline.js';
 import { createdAtOf, living } from './item.js';
 import { type Entry, found, fromOrdered, isApart, toOptional, toOrdered } from './record.js';
 import type { Fits, Keys, Name, Range, Read, Transaction } from './transaction.js';
@@ -56,12 +56,41 @@ interface Records {
   getAllRecords?(options: { query: IDBKeyRange; count: number }): IDBRequest<{ key: Key; value: unknown }[]>;
 }
 
+/**
+ * Reads one key by a transaction of its own, over no more than it needs. False where nothing is asked: the value is likely to lie
+ * apart. `failed` also where it turns out to.
+ */
+export function readOne(
+  database: IDBDatabase,
+  timeout: number,
+  name: Name,
+  values: boolean,
+  done: (read: Read) => void,
+  failed: () => void,
+): boolean {
+  const key = keyOf(name);
+  if (values && seen.get(key)?.apart === true) return false;
+  const transaction = database.transaction(ENTRIES, 'readonly');
+  const watched = watch(transaction, timeout);
+  const request = transaction.objectStore(ENTRIES).get(key);
+  request.onsuccess = () => {
+    unwatch(watched);
+    const record = request.result as Entry | undefined;
+    if (values && record?.apart === true) failed();
+    else done({ record });
+  };
+  request.onerror = failed;
+  return true;
+}
+
 export class Requests implements Transaction {
   readonly done: Promise<unknown> | undefined;
   readonly #transaction: IDBTransaction;
   readonly #entries: IDBObjectStore;
-  readonly #values: IDBObjectStore;
+  readonly #watched: Watched;
+  #apart: IDBObjectStore | undefined;
 
+  /** `durability` is for one that writes. */
   constructor(database: IDBDatabase, writing: boolean, durability: IDBTransactionDurability, timeout: number) {
     const stores = [ENTRIES, VALUES];
     const transaction = writing
@@ -69,19 +98,23 @@ export class Requests implements Transaction {
       : database.transaction(stores, 'readonly');
     this.#transaction = transaction;
     this.#entries = transaction.objectStore(ENTRIES);
-    this.#values = transaction.objectStore(VALUES);
-    watch(transaction, timeout);
+    this.#watched = watch(transaction, timeout);
     if (!writing) return;
     this.done = new Promise((resolve) => {
       transaction.oncomplete = () => {
-        unwatch(transaction);
+        unwatch(this.#watched);
         resolve(undefined);
       };
       transaction.onabort = () => {
-        unwatch(transaction);
+        unwatch(this.#watched);
         resolve(transaction.error ?? failure('AbortError', 'the browser gave the transaction up'));
       };
     });
+  }
+
+  /** Where values lie apart. Asked for when it is needed, which is seldom: each of these objects is a tenth of a read. */
+  get #values(): IDBObjectStore {
+    return (this.#apart ??= this.#transaction.objectStore(VALUES));
   }
 
   read(names: Name[], values: boolean): Promise<Read[]> {
@@ -90,13 +123,6 @@ export class Requests implements Transaction {
       return this.#readMany(names.map(keyOf));
     }
     return this.#readEach(names.map(keyOf), values);
-  }
-
-  readOne(name: Name, values: boolean, done: (read: Read) => void, failed: (error: unknown) => void): void {
-    this.#readOne(keyOf(name), values, (read) => {
-      unwatch(this.#transaction);
-      done(read);
-    }, failed);
   }
 
   #readOne(key: Key, values: boolean, done: (read: Read) => void, failed: (error: unknown) => void): void {
@@ -137,7 +163,7 @@ export class Requests implements Transaction {
           left -= 1;
           if (left > 0) return;
           // What only reads need not be watched any longer.
-          if (this.done === undefined) unwatch(this.#transaction);
+          if (this.done === undefined) unwatch(this.#watched);
           resolve(reads);
         };
         this.#readOne(key, values, done, reject);

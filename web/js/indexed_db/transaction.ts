@@ -36,8 +36,6 @@ export interface Keys {
 export interface Transaction {
   /** If it writes: undefined once it is complete, the error where nothing of it was applied. */
   readonly done: Promise<unknown> | undefined;
-  /** What lies under this key. */
-  readOne(name: Name, values: boolean, done: (read: Read) => void, failed: (error: unknown) => void): void;
   /** What lies under these keys, in order; with `values` also those that are kept apart. */
   read(names: Name[], values: boolean): Promise<Read[]>;
   /** Values that are kept apart. */

@@ -87,7 +87,4 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     pub(super) fn sleep(this: &Adapter, ticket: u32, milliseconds: f64);
-
-    #[wasm_bindgen(method)]
-    pub(crate) fn close(this: &Adapter);
 }

@@ -5,7 +5,7 @@
 
 use dataknobs_kv_core::entry::Attributes;
 use dataknobs_kv_core::storage::Outcome;
-use dataknobs_kv_core::{Error, Result, State, Timestamp, Value, ValueType, Version, json};
+use dataknobs_kv_core::{Error, Result, State, Timestamp, Value, ValueType, Version, json, key};
 use js_sys::{JsString, Uint8Array};
 use wasm_bindgen::prelude::*;
 
@@ -108,7 +108,7 @@ fn strange() -> Error {
 }
 
 fn damaged(key: &str) -> Error {
-    Error::Corrupt(format!("key {key:?}: its record is not as it was written"))
+    Error::Corrupt(["key ", &key::shown(key), ": its record is not as it was written"].concat())
 }
 
 impl Item {

@@ -45,11 +45,6 @@ impl BrowserStorage {
         BrowserStorage { adapter }
     }
 
-    /// Lets go of the database; later calls are `invalid-argument`.
-    pub fn close(&self) {
-        self.adapter.close();
-    }
-
     /// Says one mutation.
     fn say(&self, key: &str, change: &Change, precondition: &Precondition) {
         let guard = match precondition {
