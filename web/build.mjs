@@ -11,9 +11,10 @@ import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { adapted } from './glue.mjs';
 
 const here = import.meta.dirname;
 const [database, http, kept] = process.argv.slice(2);
@@ -28,7 +29,7 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 await mkdir(built, { recursive: true });
 
-/** A module and its text, in `dist`. */
+/** A module and its text, in `dist`; the names that its imports and exports have now. */
 async function module_(glue, name, inline) {
   await copyFile(join(glue, `${name}.d.ts`), join(built, `${name}.d.ts`));
   // Optimised once: it takes longer than all the rest.
@@ -36,16 +37,19 @@ async function module_(glue, name, inline) {
   const digest = createHash('sha256').update(await readFile(source)).update(await readFile(import.meta.filename)).digest('hex');
   const optimised = join(built, `${name}-${digest}.wasm`);
   if (!(await stat(optimised).catch(() => undefined))) {
-    const old = new RegExp(`^${name}-[0-9a-f]{64}\\.wasm$`);
+    const old = new RegExp(`^${name}-[0-9a-f]{64}\\.wasm(\\.json)?$`);
     for (const file of await readdir(built)) if (old.test(file)) await rm(join(built, file));
     // The features are those that the module was compiled with; `--all-features` breaks it. What is called once is not put
     // in the place of its call unless it is small: half a percent more as it is, four less by brotli.
     const small = ['-Oz', '--one-caller-inline-max-function-size=20', '--always-inline-max-function-size=2'];
-    execFileSync(
+    // wasm-bindgen's names hold hashes, which do not compress: more than a kilobyte here, and as much in the glue.
+    const bare = ['--minify-imports-and-exports-and-modules', '--strip-producers', '--strip-target-features'];
+    const printed = execFileSync(
       process.execPath,
-      [bin('binaryen', 'bin/wasm-opt'), source, ...small, '--strip-producers', '-o', `${optimised}.part`],
-      { stdio: 'inherit' },
+      [bin('binaryen', 'bin/wasm-opt'), source, ...small, ...bare, '-o', `${optimised}.part`],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
     );
+    await writeFile(`${optimised}.json`, printed);
     await rename(`${optimised}.part`, optimised);
   }
   await copyFile(optimised, join(dist, `${name}.wasm`));
@@ -59,10 +63,13 @@ async function module_(glue, name, inline) {
       '  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));\n' +
       '}\n',
   );
+  return JSON.parse(await readFile(`${optimised}.json`, 'utf8'));
 }
 
-await module_(database, 'dataknobs_kv', 'inline.js');
-await module_(http, 'dataknobs_kv_http', 'http-inline.js');
+const names = {
+  dataknobs_kv: await module_(database, 'dataknobs_kv', 'inline.js'),
+  dataknobs_kv_http: await module_(http, 'dataknobs_kv_http', 'http-inline.js'),
+};
 
 /** What is loaded by itself, and so stays a file of its own. */
 const parts = { '#inline': './inline.js', '#http': './http.js', '#http-inline': './http-inline.js', '#cache': './cache.js' };
@@ -88,20 +95,18 @@ const bundle = (entry, file, more = {}) =>
         name: 'parts',
         setup(build) {
           build.onResolve({ filter: /^#(inline|http|http-inline|cache)$/ }, ({ path }) => ({ path: parts[path], external: true }));
-          // The glue would look for its own file, which is another one here.
           build.onLoad({ filter: /dataknobs_kv(_http)?\.js$/ }, async ({ path }) => ({
-            contents: (await readFile(path, 'utf8')).replace(
-              /new URL\('dataknobs_kv(_http)?_bg\.wasm', import\.meta\.url\)/,
-              'undefined',
-            ),
+            contents: adapted(await readFile(path, 'utf8'), names[basename(path, '.js')]),
           }));
         },
       },
     ],
   });
 
-await bundle('index.ts', 'index.js');
-await bundle('http.ts', 'http.js', { inject: [join(here, 'js/fetch.ts')] });
+// Names that begin so are the glue's own; those that wasm-opt gives are shorter.
+const mangleProps = /^_\w{2}/;
+await bundle('index.ts', 'index.js', { mangleProps });
+await bundle('http.ts', 'http.js', { mangleProps, inject: [join(here, 'js/fetch.ts')] });
 const { version, license } = JSON.parse(await readFile(join(here, '../node_modules/lru-cache/package.json'), 'utf8'));
 await bundle('cache.ts', 'cache.js', {
   banner: { js: `/*! It holds lru-cache ${version}, ${license}: https://blueoakcouncil.org/license/1.0.0 */` },
