@@ -7,7 +7,6 @@ import {
   type ExpiryOptions,
   type Metadata,
   NAMES,
-  type Normal,
   type SetOptions,
   given,
   metadataText,
@@ -19,15 +18,6 @@ import type { Description, Entry, SetResult } from './types.js';
 import { type Encoded, encode, serializeValue } from './values.js';
 
 type Version = Pick<ConditionOptions, 'ifVersion'>;
-
-const NOTHING: Normal = {
-  expiry: undefined,
-  ms: undefined,
-  contentType: undefined,
-  metadata: undefined,
-  ifVersion: undefined,
-  ifAbsent: undefined,
-};
 
 export async function set(
   session: Session,
@@ -42,7 +32,7 @@ export async function set(
   const all =
     ready.contentType === undefined || wanted?.contentType !== undefined
       ? wanted
-      : { ...(wanted ?? NOTHING), contentType: ready.contentType };
+      : { ...wanted, contentType: ready.contentType };
   const result = await session.call<string | [RawEntry?]>(options?.signal, () =>
     session.handle.set(session.namespace, wellFormed(key, 'key'), ready, all),
   );

@@ -49,52 +49,40 @@ export interface SetOptions extends CallOptions, ExpiryOptions, ConditionOptions
 
 /** For the WebAssembly module; undefined where nothing is asked for. */
 export interface Normal {
-  expiry: number | undefined;
-  ms: number | undefined;
-  contentType: string | undefined;
-  metadata: string | undefined;
-  ifVersion: string | undefined;
-  ifAbsent: boolean | undefined;
+  expiry?: number;
+  ms?: number;
+  contentType?: string | undefined;
+  metadata?: string | undefined;
+  ifVersion?: string | undefined;
+  ifAbsent?: boolean | undefined;
 }
 
 const MAX_MS = 253_402_300_799_999;
 
-const positive = (number: unknown, what: string): number => {
+/** Whole milliseconds, rounded up. The digits beyond the fifteenth are the float's and not the caller's. */
+function milliseconds(number: unknown, what: string, unit = 1): number {
   if (typeof number !== 'number' || !Number.isFinite(number) || number <= 0) {
     throw invalid(`${what}: a number above 0 is expected`);
   }
-  return number;
-};
+  const ms = Math.ceil(Number((number * unit).toPrecision(15)));
+  if (ms > MAX_MS) throw invalid(`${what}: it reaches beyond the year 9999`);
+  return ms;
+}
 
-/** Whole milliseconds, rounded up. The digits beyond the fifteenth are the float's and not the caller's. */
-const whole = (ms: number, what: string): number => {
-  const rounded = Math.ceil(Number(ms.toPrecision(15)));
-  if (rounded > MAX_MS) throw invalid(`${what}: it reaches beyond the year 9999`);
-  return rounded;
-};
+export const seconds = (number: unknown, what: string): number => milliseconds(number, what, 1000);
 
-export const seconds = (ttl: unknown, what = 'ttl'): number => whole(positive(ttl, what) * 1000, what);
-
-function expiryOf(options: ExpiryOptions): { expiry: number | undefined; ms: number | undefined } {
-  const { ttl, ttlMs, expiresAt, sliding, keepTtl } = options;
+function expiryOf({ ttl, ttlMs, expiresAt, sliding, keepTtl }: ExpiryOptions): Pick<Normal, 'expiry' | 'ms'> {
   const given = [ttl, ttlMs, expiresAt, keepTtl === true ? true : undefined].filter((one) => one !== undefined);
   if (given.length > 1) throw invalid('ttl, ttlMs, expiresAt, keepTtl: at most one of them');
   if (sliding === true && (ttl ?? ttlMs) === undefined) throw invalid('sliding: it needs a span, as ttl or ttlMs');
-  if (ttl === null) return { expiry: 2, ms: undefined };
-  if (ttl !== undefined) return { expiry: sliding === true ? 4 : 3, ms: seconds(ttl) };
-  if (ttlMs !== undefined) return { expiry: sliding === true ? 4 : 3, ms: whole(positive(ttlMs, 'ttlMs'), 'ttlMs') };
+  const after = sliding === true ? 4 : 3;
+  if (ttl === null) return { expiry: 2 };
+  if (ttl !== undefined) return { expiry: after, ms: seconds(ttl, 'ttl') };
+  if (ttlMs !== undefined) return { expiry: after, ms: milliseconds(ttlMs, 'ttlMs') };
   if (expiresAt !== undefined) {
-    const at = expiresAt instanceof Date ? expiresAt.getTime() : expiresAt;
-    return { expiry: 5, ms: whole(positive(at, 'expiresAt'), 'expiresAt') };
+    return { expiry: 5, ms: milliseconds(expiresAt instanceof Date ? expiresAt.getTime() : expiresAt, 'expiresAt') };
   }
-  return keepTtl === true ? { expiry: 1, ms: undefined } : { expiry: undefined, ms: undefined };
-}
-
-/** Names that were mistyped would be promises that nobody keeps. */
-function known(options: object, names: readonly string[], what: string): void {
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw invalid(`${what}: no option ${JSON.stringify(name)}`);
-  }
+  return keepTtl === true ? { expiry: 1 } : {};
 }
 
 const EXPIRY = ['ttl', 'ttlMs', 'expiresAt', 'sliding', 'keepTtl'] as const;
@@ -107,11 +95,13 @@ export const NAMES = {
   set: ['signal', 'ifVersion', 'ifAbsent', 'metadata', 'contentType', ...EXPIRY],
 } as const;
 
-/** The options, if any are given; all of them have these names. */
+/** The options, if any are given; all of them have these names: mistyped ones would be promises that nobody keeps. */
 export function given<T extends object>(options: T | undefined, names: readonly string[]): T | undefined {
   if (options === undefined) return undefined;
   if (typeof options !== 'object' || options === null) throw invalid('options: an object is expected');
-  known(options, names, 'options');
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw invalid(`options: no option ${JSON.stringify(name)}`);
+  }
   return options;
 }
 
