@@ -125,17 +125,19 @@ await bundle('cache.ts', 'cache.js', {
   banner: { js: `/*! It holds lru-cache ${version}, ${license}: https://blueoakcouncil.org/license/1.0.0 */` },
 });
 
-node(bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json');
+const types = join(built, 'types');
+await rm(types, { recursive: true, force: true });
+node(bin('typescript', 'bin/tsc'), '-p', 'tsconfig.json', '--outDir', types);
 // What the public types do not lead to, only the bundle needs.
 const reached = new Set();
 async function reach(name) {
   if (reached.has(name)) return;
   reached.add(name);
-  const text = await readFile(join(dist, name), 'utf8');
+  await copyFile(join(types, name), join(dist, name));
+  const text = await readFile(join(types, name), 'utf8');
   for (const [, other] of text.matchAll(/from '\.\/([\w-]+)\.js'|import\("\.\/([\w-]+)\.js"\)/g)) await reach(`${other}.d.ts`);
 }
 await reach('index.d.ts');
-for (const name of await readdir(dist)) if (name.endsWith('.d.ts') && !reached.has(name)) await rm(join(dist, name));
 
 for (const name of ['dataknobs_kv.wasm', 'index.js', 'dataknobs_kv_http.wasm', 'http.js', 'cache.js']) {
   const bytes = await readFile(join(dist, name));
