@@ -12,6 +12,10 @@ use crate::test::read_tests;
 /// What browsers run.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
+/// LLVM's settings for the package, each smaller by brotli, and none slower: it does not compute the same ahead on several ways,
+/// nor keep a counter for each address in loops, and is a little more willing than `opt-level` `z` (5) to inline a call.
+const SMALL: &str = "-Cllvm-args=-enable-pre=false -Cllvm-args=-disable-lsr -Cllvm-args=-inline-threshold=15";
+
 /// `web`: builds the package and the explorer; `web test [NAME]`: runs their tests, or those whose name holds NAME; `web docs`:
 /// makes the reference of the package's types, `web/docs`; `web screenshots`: takes the explorer's pictures anew.
 pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
@@ -73,7 +77,11 @@ fn node() -> Result {
 
 /// Builds a crate for browsers: the folder of what wasm-bindgen makes of it.
 fn glue(package: &str, features: &[&str], file: &str, profile: &str, name: &str) -> Result<PathBuf> {
-    call(cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]).args(features))?;
+    let mut build = cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]);
+    if profile == "web" {
+        build.env("RUSTFLAGS", SMALL);
+    }
+    call(build.args(features))?;
     let target = target_directory()?;
     let glue = target.join("glue").join(name);
     let mut bindgen = program(&wasm_bindgen()?.to_string_lossy());
