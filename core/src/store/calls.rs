@@ -61,7 +61,10 @@ impl<S: Storage, C: Clock> Store for Core<S, C> {
         if with_value {
             let mutations = self.slide_all(keys, &states, now);
             if !mutations.is_empty() {
-                let names: Vec<String> = mutations.iter().map(|mutation| mutation.key.clone()).collect();
+                let mut names = Vec::with_capacity(mutations.len());
+                for mutation in &mutations {
+                    names.push(mutation.key.clone());
+                }
                 // Whatever becomes of it, the read stands.
                 if let Ok(outcomes) = self.write(namespace, mutations, false, now, Projection::Key).await {
                     moved(keys, &mut states, &names, &outcomes, now);

@@ -79,7 +79,11 @@ pub(super) fn slid(attributes: &Attributes, now: Timestamp) -> Option<Timestamp>
 
 /// What is wrong with each key.
 pub(super) fn faults(keys: &[String]) -> Vec<Option<Error>> {
-    keys.iter().map(|key| key::validate(key).err()).collect()
+    let mut faults = Vec::with_capacity(keys.len());
+    for key in keys {
+        faults.push(key::validate(key).err());
+    }
+    faults
 }
 
 /// The keys with which nothing is wrong.

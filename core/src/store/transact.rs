@@ -166,7 +166,8 @@ pub(super) fn mutations(
 /// What the outcomes come to, in the order of the actions.
 pub(super) fn attempted(parts: &[Part], outcomes: Vec<Result<Outcome>>, actions: usize) -> Result<Attempt> {
     let (mut failure, mut rival, mut strange) = (None, None, None);
-    let mut versions: Vec<Option<Version>> = vec![None; actions];
+    let mut versions = Vec::with_capacity(actions);
+    versions.resize_with(actions, || None);
     for (part, outcome) in parts.iter().zip(outcomes) {
         match (part.draft.is_some(), part.action, outcome?) {
             (true, Some(index), Outcome::Written(version)) => {
