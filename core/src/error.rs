@@ -34,8 +34,9 @@ pub enum Error {
     Unsupported(String),
     /// The backend or the service refuses the caller.
     AccessDenied(String),
-    /// Too much at once, or too many rivals for one key; milliseconds to wait, where known. Nothing was applied.
-    RateLimited(Option<u64>),
+    /// Too much at once, or too many rivals for one key; milliseconds to wait, where known. Nothing was applied. Boxed: see
+    /// above.
+    RateLimited(Option<Box<u64>>),
     /// Not reachable or not ready. Nothing was applied.
     Unavailable(String),
     /// The request was sent and no answer came: it may have been applied.

@@ -80,7 +80,7 @@ pub fn set_error_factory(factory: Function) {
 pub(crate) fn thrown(error: &Error) -> JsValue {
     let (limit, actual, wait) = match error {
         Error::TooLarge(exceeded) => (Some(exceeded.limit as f64), Some(exceeded.actual as f64), None),
-        Error::RateLimited(wait) => (None, None, wait.map(|ms| ms as f64)),
+        Error::RateLimited(wait) => (None, None, wait.as_ref().map(|ms| **ms as f64)),
         _ => (None, None, None),
     };
     let (code, message) = (JsValue::from_str(error.code()), JsValue::from_str(&error.message()));

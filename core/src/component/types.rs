@@ -80,7 +80,7 @@ variant!(Error as "error" {
     3 Overflow(message: String),
     4 Unsupported(message: String),
     5 AccessDenied(message: String),
-    6 RateLimited(milliseconds: Option<u64>),
+    6 RateLimited(milliseconds: Option<Box<u64>>),
     7 Unavailable(message: String),
     8 OutcomeUnknown(message: String),
     9 Corrupt(message: String),

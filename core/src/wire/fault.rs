@@ -41,7 +41,7 @@ impl From<&Error> for ErrorInfo {
                 info.limit = Some(exceeded.limit);
                 info.actual = Some(exceeded.actual);
             }
-            Error::RateLimited(wait) => info.retry_after_ms = *wait,
+            Error::RateLimited(wait) => info.retry_after_ms = wait.as_deref().copied(),
             _ => {}
         }
         info
@@ -63,7 +63,7 @@ impl ErrorInfo {
             "overflow" => Error::Overflow(message),
             "unsupported" => Error::Unsupported(message),
             "access-denied" => Error::AccessDenied(message),
-            "rate-limited" => Error::RateLimited(retry_after_ms),
+            "rate-limited" => Error::RateLimited(retry_after_ms.map(Box::new)),
             "unavailable" => Error::Unavailable(message),
             "outcome-unknown" => Error::OutcomeUnknown(message),
             "corrupt" => Error::Corrupt(message),

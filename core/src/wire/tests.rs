@@ -296,7 +296,7 @@ fn errors() -> Vec<Error> {
         Error::Unsupported(text()),
         Error::AccessDenied(text()),
         Error::RateLimited(None),
-        Error::RateLimited(Some(5)),
+        Error::RateLimited(Some(Box::new(5))),
         Error::Unavailable(text()),
         Error::OutcomeUnknown(text()),
         Error::Corrupt(text()),

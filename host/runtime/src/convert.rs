@@ -61,8 +61,23 @@ impl From<wit::LimitExceeded> for Box<LimitExceeded> {
     }
 }
 
-same_cases!(wit::Error => Error: InvalidArgument(m), TooLarge(l), TypeMismatch(m), Overflow(m), Unsupported(m),
-    AccessDenied(m), RateLimited(ms), Unavailable(m), OutcomeUnknown(m), Corrupt(m), Internal(m));
+impl From<wit::Error> for Error {
+    fn from(error: wit::Error) -> Self {
+        match error {
+            wit::Error::InvalidArgument(m) => Error::InvalidArgument(m),
+            wit::Error::TooLarge(l) => Error::TooLarge(l.into()),
+            wit::Error::TypeMismatch(m) => Error::TypeMismatch(m),
+            wit::Error::Overflow(m) => Error::Overflow(m),
+            wit::Error::Unsupported(m) => Error::Unsupported(m),
+            wit::Error::AccessDenied(m) => Error::AccessDenied(m),
+            wit::Error::RateLimited(ms) => Error::RateLimited(ms.map(Box::new)),
+            wit::Error::Unavailable(m) => Error::Unavailable(m),
+            wit::Error::OutcomeUnknown(m) => Error::OutcomeUnknown(m),
+            wit::Error::Corrupt(m) => Error::Corrupt(m),
+            wit::Error::Internal(m) => Error::Internal(m),
+        }
+    }
+}
 
 impl From<Error> for wit::Error {
     fn from(error: Error) -> Self {
@@ -73,7 +88,7 @@ impl From<Error> for wit::Error {
             Error::Overflow(m) => wit::Error::Overflow(m),
             Error::Unsupported(m) => wit::Error::Unsupported(m),
             Error::AccessDenied(m) => wit::Error::AccessDenied(m),
-            Error::RateLimited(ms) => wit::Error::RateLimited(ms),
+            Error::RateLimited(ms) => wit::Error::RateLimited(ms.map(|ms| *ms)),
             Error::Unavailable(m) => wit::Error::Unavailable(m),
             Error::OutcomeUnknown(m) => wit::Error::OutcomeUnknown(m),
             Error::Corrupt(m) => wit::Error::Corrupt(m),

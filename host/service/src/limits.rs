@@ -65,7 +65,7 @@ impl Share<'_> {
     fn grow(&mut self, more: u64, limit: u64) -> Result<()> {
         if self.gate.buffered.fetch_add(more, Ordering::Relaxed).saturating_add(more) > limit {
             self.gate.buffered.fetch_sub(more, Ordering::Relaxed);
-            return Err(Error::RateLimited(Some(1000)));
+            return Err(Error::RateLimited(Some(Box::new(1000))));
         }
         self.bytes += more;
         Ok(())
@@ -87,7 +87,7 @@ impl App {
                 let ahead = self.gate.waiting.fetch_add(1, Ordering::Relaxed);
                 let _place = Place(&self.gate.waiting);
                 if ahead >= self.limits.queue {
-                    return Err(Error::RateLimited(Some(1000)));
+                    return Err(Error::RateLimited(Some(Box::new(1000))));
                 }
                 match timeout(self.limits.request_time, self.gate.permits.acquire()).await {
                     Ok(Ok(permit)) => permit,

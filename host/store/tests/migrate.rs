@@ -275,7 +275,7 @@ async fn what_passes_is_tried_again() {
     let errors = [
         Error::Unavailable("x".into()),
         Error::OutcomeUnknown("x".into()),
-        Error::RateLimited(Some(3)),
+        Error::RateLimited(Some(Box::new(3))),
         Error::RateLimited(None),
     ];
     let target =

@@ -411,7 +411,7 @@ impl Flaky {
     fn fails(&self) -> Result<()> {
         match rand::random::<u32>() % (2 * self.one_in) {
             0 => Err(Error::Unavailable("the connection, for a moment".into())),
-            1 => Err(Error::RateLimited(Some(1))),
+            1 => Err(Error::RateLimited(Some(Box::new(1)))),
             _ => Ok(()),
         }
     }

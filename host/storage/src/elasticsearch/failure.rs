@@ -132,7 +132,7 @@ impl Refusal {
                 Meaning::NotApplied(Error::Unavailable(format!("the server's disk is full: {}", self.reason)))
             }
             401 | 403 => Meaning::NotApplied(Error::AccessDenied(self.text())),
-            429 => Meaning::NotApplied(Error::RateLimited(self.retry_after)),
+            429 => Meaning::NotApplied(Error::RateLimited(self.retry_after.map(Box::new))),
             503 if self.says_not_ready() => Meaning::NotApplied(Error::Unavailable(self.text())),
             400 if self.kind == "index_closed_exception" => {
                 Meaning::NotApplied(Error::Unavailable("the index is closed".into()))

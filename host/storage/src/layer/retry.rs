@@ -67,7 +67,7 @@ impl Tries {
     async fn again(&mut self, error: &Error) -> bool {
         let asked = match error {
             Error::Unavailable(_) => Duration::ZERO,
-            Error::RateLimited(wait) => Duration::from_millis(wait.unwrap_or(0)),
+            Error::RateLimited(wait) => Duration::from_millis(wait.as_deref().copied().unwrap_or(0)),
             _ => return false,
         };
         let waits = self.waits.get_or_insert_with(|| {
@@ -328,7 +328,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_surely_was_not_done_is_done_again() {
-        let storage = Script::new(false, [away(), Error::RateLimited(Some(700)), away()]);
+        let storage = Script::new(false, [away(), Error::RateLimited(Some(Box::new(700))), away()]);
         let begun = Instant::now();
         assert_eq!(storage.get("n", "k", 1, true).await, Ok(None));
         assert_eq!(calls(&storage), [1, 1, 1, 1]);
@@ -391,8 +391,8 @@ mod tests {
         let tries = calls(&storage).len();
         assert!((6..=12).contains(&tries), "{tries}");
         // Told to wait longer than that, it says so at once.
-        let storage = Script::new(false, [Error::RateLimited(Some(5000))]);
-        assert_eq!(storage.get("n", "k", 1, true).await, Err(Error::RateLimited(Some(5000))));
+        let storage = Script::new(false, [Error::RateLimited(Some(Box::new(5000)))]);
+        assert_eq!(storage.get("n", "k", 1, true).await, Err(Error::RateLimited(Some(Box::new(5000)))));
         assert_eq!(calls(&storage), [1]);
     }
 }

@@ -78,7 +78,7 @@ impl Refusal {
             (_, "InvalidBucketName") => Error::InvalidArgument(format!("`{bucket}` is no name of a bucket")),
             (401 | 403, _) => Error::AccessDenied(format!("the store refuses access to the bucket `{bucket}`: {said}")),
             (429, _) | (_, "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests") => {
-                Error::RateLimited(self.wait_ms)
+                Error::RateLimited(self.wait_ms.map(Box::new))
             }
             (501 | 405, _) => Error::Unsupported(format!("the store cannot do this: {said}")),
             (413, _) | (_, "EntityTooLarge") => {

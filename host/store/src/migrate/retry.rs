@@ -36,7 +36,7 @@ impl<'a> Retry<'a> {
         }
         self.options.tell(MigrateEvent::Retry(&error));
         let wait = match error {
-            Error::RateLimited(Some(ms)) => Duration::from_millis(ms).min(LONGEST),
+            Error::RateLimited(Some(ms)) => Duration::from_millis(*ms).min(LONGEST),
             _ => self.wait,
         };
         tokio::time::sleep(wait).await;

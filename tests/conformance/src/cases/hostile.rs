@@ -54,7 +54,7 @@ async fn codes_are_the_list(h: Harness) {
         Error::Overflow(text()),
         Error::Unsupported(text()),
         Error::AccessDenied(text()),
-        Error::RateLimited(Some(5)),
+        Error::RateLimited(Some(Box::new(5))),
         Error::Unavailable(text()),
         Error::OutcomeUnknown(text()),
         Error::Corrupt(text()),
@@ -329,7 +329,7 @@ async fn capabilities_are_sound(h: Harness) {
 async fn errors_of_the_backend_come_through(h: Harness) {
     for error in [
         Error::Unavailable("no connection".into()),
-        Error::RateLimited(Some(50)),
+        Error::RateLimited(Some(Box::new(50))),
         Error::AccessDenied("not yours".into()),
         Error::OutcomeUnknown("no answer".into()),
         Error::Corrupt("a page".into()),

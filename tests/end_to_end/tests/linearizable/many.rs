@@ -115,7 +115,7 @@ async fn until_done<T>(call: impl AsyncFn() -> Result<T, Error>) -> Result<T, St
         match call().await {
             Ok(done) => return Ok(done),
             Err(Error::RateLimited(wait)) if began.elapsed() < PATIENCE => {
-                tokio::time::sleep(Duration::from_millis(wait.unwrap_or(10).min(100))).await;
+                tokio::time::sleep(Duration::from_millis(wait.map_or(10, |wait| *wait).min(100))).await;
             }
             Err(error) => return Err(error.to_string()),
         }
