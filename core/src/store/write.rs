@@ -1,4 +1,4 @@
-//! Setting and deleting one entry.
+//! Setting one entry that keeps the expiry of the one there.
 
 use super::{Core, SetResult, core::project, draft::Draft};
 use crate::{Clock, Precondition, Projection, Result, State, Storage, Timestamp};
