@@ -174,9 +174,9 @@ impl Storage for BrowserStorage {
     }
 
     async fn get(&self, namespace: &str, key: &str, now: Timestamp, with_value: bool) -> Result<Option<State>> {
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.get(ticket.number(), namespace, key, now as f64, with_value);
-        match ticket.answer().await?.items.pop() {
+        match ticket.await?.items.pop() {
             Some(item) => item.state(key),
             None => Err(unanswered()),
         }
@@ -192,9 +192,9 @@ impl Storage for BrowserStorage {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.get_many(ticket.number(), namespace, &keys.join("\n"), now as f64, with_value);
-        let answer = ticket.answer().await?;
+        let answer = ticket.await?;
         Ok(answer.items.into_iter().zip(keys).map(|(item, key)| item.state(key)).collect())
     }
 
@@ -224,9 +224,9 @@ impl Storage for BrowserStorage {
             for mutation in mutations.iter().filter(|mutation| check_size(&mutation.change).is_ok()) {
                 self.say(&mutation.key, &mutation.change, &mutation.precondition);
             }
-            let mut ticket = Ticket::new();
+            let ticket = Ticket::new();
             self.adapter.write(ticket.number(), namespace, atomic, now as f64, index(on_conflict));
-            outcomes = self::outcomes(&keys, ticket.answer().await?)?;
+            outcomes = self::outcomes(&keys, ticket.await?)?;
         }
         for (at, refusal) in refused {
             outcomes.insert(at, refusal);
@@ -243,7 +243,7 @@ impl Storage for BrowserStorage {
         limit: u32,
         want: Projection,
     ) -> Result<Page> {
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.scan(
             ticket.number(),
             namespace,
@@ -256,7 +256,7 @@ impl Storage for BrowserStorage {
             limit,
             index(want),
         );
-        let answer = ticket.answer().await?;
+        let answer = ticket.await?;
         let mut items = Vec::with_capacity(answer.items.len());
         for key in answer.text.iter().flat_map(|keys| keys.split('\n')) {
             items.push(Entry { key: key.to_owned(), state: None });
@@ -271,7 +271,7 @@ impl Storage for BrowserStorage {
     }
 
     async fn count(&self, namespace: &str, range: Range, now: Timestamp) -> Result<Option<u64>> {
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.count(
             ticket.number(),
             namespace,
@@ -280,26 +280,26 @@ impl Storage for BrowserStorage {
             range.after.as_deref(),
             now as f64,
         );
-        Ok(ticket.answer().await?.number.map(|count| count as u64))
+        Ok(ticket.await?.number.map(|count| count as u64))
     }
 
     async fn reclaim(&self, namespace: Option<&str>, now: Timestamp, limit: u32) -> Result<Reclaimed> {
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.reclaim(ticket.number(), namespace, now as f64, limit);
-        let answer = ticket.answer().await?;
+        let answer = ticket.await?;
         Ok(Reclaimed { count: answer.number.unwrap_or_default() as u32, more: answer.next.is_some() })
     }
 
     async fn clear(&self, namespace: &str, limit: u32) -> Result<bool> {
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.clear(ticket.number(), namespace, limit);
-        Ok(ticket.answer().await?.next.is_some())
+        Ok(ticket.await?.next.is_some())
     }
 
     async fn namespaces(&self, after: Option<&str>, limit: u32) -> Result<Names> {
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.namespaces(ticket.number(), after, limit);
-        let answer = ticket.answer().await?;
+        let answer = ticket.await?;
         let names = answer.text.map_or(Vec::new(), |names| names.split('\n').map(str::to_owned).collect());
         Ok(Names { names, next: answer.next })
     }
@@ -307,10 +307,10 @@ impl Storage for BrowserStorage {
     async fn backoff(&self, _namespace: &str, _key: &str, attempt: u32) {
         // Up to 2, 4, 8 ... 64 ms, at random.
         let longest = (1_u32 << attempt.min(6)) as f64;
-        let mut ticket = Ticket::new();
+        let ticket = Ticket::new();
         self.adapter.sleep(ticket.number(), js_sys::Math::random() * longest);
         // A timer of the browser's never fails.
-        let _ = ticket.answer().await;
+        let _ = ticket.await;
     }
 
     async fn update(
@@ -327,7 +327,7 @@ impl Storage for BrowserStorage {
         let _undecided = Undecided { adapter: &self.adapter, ticket: ticket.number() };
         let mut refusal = None;
         loop {
-            let mut answer = ticket.answer().await?;
+            let mut answer = (&mut ticket).await?;
             let item = answer.items.pop();
             if ticket.ended() {
                 return match (refusal, item) {

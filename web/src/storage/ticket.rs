@@ -5,13 +5,14 @@
 //! made for each.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
-use std::task::{Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use dataknobs_kv_core::{Error, Result};
 use wasm_bindgen::prelude::*;
 
 use super::item::Item;
+use super::unanswered;
 
 /// All that is told of one call.
 #[derive(Default)]
@@ -94,25 +95,26 @@ impl Ticket {
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
+}
 
-    /// What is told next: a question, or the end.
-    pub(super) async fn answer(&mut self) -> Result<Answer> {
-        poll_fn(|context| {
-            DESK.with_borrow_mut(|desk| match desk.asked(self.number) {
-                None => Poll::Ready(Err(Error::Internal("a call without its ticket".into()))),
-                Some(asked) => match asked.end.take() {
-                    Some(end) => {
-                        self.ended = asked.last;
-                        Poll::Ready(end.map(|()| std::mem::take(&mut asked.answer)))
-                    }
-                    None => {
-                        asked.waker = Some(context.waker().clone());
-                        Poll::Pending
-                    }
-                },
-            })
+/// What is told next: a question, or the end.
+impl Future for Ticket {
+    type Output = Result<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        DESK.with_borrow_mut(|desk| match desk.asked(self.number) {
+            None => Poll::Ready(Err(unanswered())),
+            Some(asked) => match asked.end.take() {
+                Some(end) => {
+                    self.ended = asked.last;
+                    Poll::Ready(end.map(|()| std::mem::take(&mut asked.answer)))
+                }
+                None => {
+                    asked.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            },
         })
-        .await
     }
 }
 
