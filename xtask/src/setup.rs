@@ -82,8 +82,16 @@ fn has_target(sysroot: &Path, target: &str) -> bool {
     sysroot.join("lib/rustlib").join(target).join("lib").is_dir()
 }
 
-/// Components that are programs: `rustfmt`, `clippy` (whose program is `cargo-clippy`).
+/// Whether the standard library's source is there.
+pub(crate) fn has_source(sysroot: &Path) -> bool {
+    sysroot.join("lib/rustlib/src/rust/library/std").is_dir()
+}
+
+/// Components that are programs: `rustfmt`, `clippy` (whose program is `cargo-clippy`); and `rust-src`.
 fn has_component(sysroot: &Path, component: &str) -> bool {
+    if component == "rust-src" {
+        return has_source(sysroot);
+    }
     let program = if component == "clippy" { "cargo-clippy" } else { component };
     sysroot.join("bin").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)).is_file()
 }

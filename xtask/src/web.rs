@@ -16,6 +16,9 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// nor keep a counter for each address in loops, and is a little more willing than `opt-level` `z` (5) to inline a call.
 const SMALL: &str = "-Cllvm-args=-enable-pre=false -Cllvm-args=-disable-lsr -Cllvm-args=-inline-threshold=15";
 
+/// Panics that trap at once, without places and without what `{:?}` would say of anything.
+const SILENT: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
+
 /// `web`: builds the package and the explorer; `web test [NAME]`: runs their tests, or those whose name holds NAME; `web docs`:
 /// makes the reference of the package's types, `web/docs`; `web screenshots`: takes the explorer's pictures anew.
 pub(crate) fn web(args: &[String]) -> Result<ExitCode> {
@@ -78,16 +81,32 @@ fn node() -> Result {
 /// Builds a crate for browsers: the folder of what wasm-bindgen makes of it.
 fn glue(package: &str, features: &[&str], file: &str, profile: &str, name: &str) -> Result<PathBuf> {
     let mut build = cargo(["build", "--package", package, "--target", TARGET, "--profile", profile]);
+    build.args(features);
     if profile == "web" {
-        build.env("RUSTFLAGS", SMALL);
+        small(&mut build)?;
     }
-    call(build.args(features))?;
+    call(&mut build)?;
     let target = target_directory()?;
     let glue = target.join("glue").join(name);
     let mut bindgen = program(&wasm_bindgen()?.to_string_lossy());
     bindgen.args(["--target", "web", "--out-name", name, "--out-dir"]).arg(&glue);
     call(bindgen.arg(target.join(TARGET).join(profile).join(format!("{file}.wasm"))))?;
     Ok(glue)
+}
+
+/// Makes the module small: by LLVM's settings, and with the standard library compiled along, for size and without what a panic
+/// says, which nobody would hear: it ends the call as a trap. The latter are features of the compiler that are not stable. Its
+/// version is pinned, and where the library's source is not to be had, the module is built without.
+fn small(build: &mut Command) -> Result {
+    let output = program("rustc").args(["--print", "sysroot"]).output().map_err(|e| format!("rustc: {e}"))?;
+    if !crate::setup::has_source(Path::new(String::from_utf8_lossy(&output.stdout).trim())) {
+        eprintln!("web: no source of the standard library (rust-src): the modules are some kilobytes larger");
+        build.env("RUSTFLAGS", SMALL);
+        return Ok(());
+    }
+    build.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+    build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", format!("{SMALL} {SILENT}"));
+    Ok(())
 }
 
 /// wasm-bindgen's program, which must be of the very version of the crate: the one on the PATH, or one of our own.
