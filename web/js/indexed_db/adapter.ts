@@ -10,7 +10,7 @@ import * as calls from './calls.js';
 import type { Announce, Host, Mutation } from './calls.js';
 import { type Config, Link, completed } from './link.js';
 import { Queue } from './queue.js';
-import { type Entry, LARGE_BYTES, type Want, setExpiry } from './record.js';
+import { type Entry, LARGE_BYTES, type Want, setExpiry, toNative } from './record.js';
 import { scan } from './scan.js';
 import type { Transaction } from './transaction.js';
 
@@ -55,7 +55,7 @@ export class Adapter {
     kind: number,
     key: string,
     guard: string | undefined,
-    value: unknown,
+    bytes: unknown,
     type: string | undefined,
     contentType: string | undefined,
     metadata: string | undefined,
@@ -67,6 +67,7 @@ export class Adapter {
     checksum: number,
   ): void {
     const apart = size > LARGE_BYTES;
+    const value = toNative(type, bytes);
     const entry: Entry = {
       value: apart ? undefined : value, type: type ?? '', version: '', createdAt, updatedAt, size, checksum,
     };

@@ -1,5 +1,5 @@
 // What is asked of the storage, and whom the answers are told.
-import type { Entry, Want } from './record.js';
+import { type Entry, type Want, textOf } from './record.js';
 
 /** What is told of one key, as `item.rs` numbers it. */
 export const ABSENT = 0;
@@ -103,7 +103,7 @@ export function tell({ tellItem }: Host, ticket: number, { kind, key, version, e
     return;
   }
   const { type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum } = entry;
-  const text = typeof value === 'string' ? value : undefined;
+  const text = textOf(value);
   const other = text === undefined ? value : undefined;
   tellItem(
     ticket, kind, key, entry.version, type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum,

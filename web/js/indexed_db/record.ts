@@ -2,7 +2,7 @@
 
 /** What is kept for one entry. The index of what expires takes those that have `expiresAt` and `namespace`. */
 export interface Entry {
-  /** As `item.rs` says; undefined where it lies apart. */
+  /** What `toNative` makes of it; undefined where it lies apart. */
   value: unknown;
   /** Whether the value lies in a store of its own. */
   apart?: true;
@@ -75,6 +75,31 @@ export function setExpiry(entry: Entry, namespace: string, expiresAt: number | u
     entry.expiresAt = expiresAt;
     entry.namespace = toOrdered(namespace);
   }
+}
+
+/**
+ * A value as it is kept, so that the browser's tools show it: a number, a boolean or null where that gives back the very text.
+ * What is no text comes as bytes, and stays so.
+ */
+export function toNative(type: string | undefined, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  switch (type) {
+    case 'integer':
+    case 'number':
+      return String(Number(value)) === value ? Number(value) : value;
+    case 'boolean':
+      return value === 'true' || (value === 'false' ? false : value);
+    case 'null':
+      return value === '' ? null : value;
+    default:
+      return value;
+  }
+}
+
+/** Its text again; undefined where it has none. */
+export function textOf(value: unknown): string | undefined {
+  if (value === undefined || value instanceof Uint8Array) return undefined;
+  return value === null ? '' : String(value);
 }
 
 /** What belongs to an entry may weigh so much in one answer, in bytes; the rest is asked for again. */

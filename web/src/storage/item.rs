@@ -1,12 +1,11 @@
 //! Entries as JavaScript tells of them, and as it keeps them.
 //!
-//! A value is a string, a number, a boolean or null where that gives back the very bytes of the value, and else a
-//! `Uint8Array` of them: so the browser's tools show it.
+//! A value is told of as its text, or where it has none as a `Uint8Array` of its bytes.
 
 use dataknobs_kv_core::entry::Attributes;
 use dataknobs_kv_core::storage::Outcome;
-use dataknobs_kv_core::{Error, Result, State, Timestamp, Value, ValueType, Version, json, key};
-use js_sys::{JsString, Uint8Array};
+use dataknobs_kv_core::{Error, Result, State, Timestamp, ValueType, Version, key};
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
 use super::ticket::told_item;
@@ -39,8 +38,8 @@ pub(super) struct Item {
     state: Option<Result<State>>,
 }
 
-/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it is a string. With `last` this
-/// is all.
+/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it has one, else `value`.
+/// With `last` this is all.
 #[wasm_bindgen(js_name = tellItem)]
 #[allow(clippy::too_many_arguments)]
 pub fn tell_item(
@@ -76,11 +75,10 @@ pub fn tell_item(
     if let Some(value_type) = value_type {
         let state = || {
             let value_type = ValueType::parse(&value_type)?;
-            let value = match text {
-                Some(text) if matches!(value_type, ValueType::Text | ValueType::Json) => Some(text.into_bytes()),
-                Some(_) => return Err(strange()),
-                None if value.is_undefined() => None,
-                None => Some(from_native(&value_type, &value).ok_or_else(strange)?),
+            let value = match (text, value.dyn_ref::<Uint8Array>()) {
+                (Some(text), _) => Some(text.into_bytes()),
+                (None, Some(bytes)) => Some(bytes.to_vec()),
+                (None, None) => None,
             };
             Ok(State {
                 version: Version::new(item.version.take().unwrap_or_default())?,
@@ -101,10 +99,6 @@ pub fn tell_item(
         item.state = Some(state());
     }
     told_item(ticket, item, last);
-}
-
-fn strange() -> Error {
-    Error::Corrupt(String::new())
 }
 
 fn damaged(key: &str) -> Error {
@@ -146,42 +140,13 @@ impl Item {
     }
 }
 
-/// The largest integer up to which a float holds each.
-const SAFE_INTEGER: i64 = (1 << 53) - 1;
-
-/// The value as JavaScript has it, where its bytes can be told from that; else the bytes.
+/// What JavaScript keeps of a value: its text, or where it has none its bytes. `record.ts` makes a number of it where that says the
+/// same.
 pub(super) fn to_native(value_type: &ValueType, bytes: &[u8]) -> JsValue {
-    let text = || std::str::from_utf8(bytes).ok();
-    let native = match value_type {
-        ValueType::Bytes | ValueType::Custom(_) => None,
-        ValueType::Text | ValueType::Json => text().map(|text| JsString::from(text).into()),
-        ValueType::Integer => text()
-            .and_then(|text| text.parse::<i64>().ok().filter(|integer| integer.to_string() == text))
-            .filter(|integer| (-SAFE_INTEGER..=SAFE_INTEGER).contains(integer))
-            .map(|integer| JsValue::from_f64(integer as f64)),
-        ValueType::Number => match Value::decode(ValueType::Number, bytes.to_vec()) {
-            Ok(Value::Number(number)) if json::format_number(number).as_bytes() == bytes => {
-                Some(JsValue::from_f64(number))
-            }
-            _ => None,
-        },
-        ValueType::Boolean => match bytes {
-            b"true" => Some(JsValue::TRUE),
-            b"false" => Some(JsValue::FALSE),
-            _ => None,
-        },
-        ValueType::Null => bytes.is_empty().then_some(JsValue::NULL),
-    };
-    native.unwrap_or_else(|| Uint8Array::from(bytes).into())
-}
-
-/// The bytes again, of what is no string.
-fn from_native(value_type: &ValueType, native: &JsValue) -> Option<Vec<u8>> {
-    match value_type {
-        ValueType::Integer if let Some(number) = native.as_f64() => Some((number as i64).to_string().into_bytes()),
-        ValueType::Number if let Some(number) = native.as_f64() => Some(json::format_number(number).into_bytes()),
-        ValueType::Boolean if let Some(boolean) = native.as_bool() => Some(boolean.to_string().into_bytes()),
-        ValueType::Null if native.is_null() => Some(Vec::new()),
-        _ => native.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec),
+    if !matches!(value_type, ValueType::Bytes | ValueType::Custom(_))
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return text.into();
     }
+    Uint8Array::from(bytes).into()
 }
