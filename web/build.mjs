@@ -41,8 +41,12 @@ async function module_(glue, name, inline) {
     const old = new RegExp(`^${name}-[0-9a-f]{64}\\.wasm(\\.json)?$`);
     for (const file of await readdir(built)) if (old.test(file)) await rm(join(built, file));
     // The features are those that the module was compiled with; `--all-features` breaks it. What is called once is not put
-    // in the place of its call unless it is small: half a percent more as it is, four less by brotli.
-    const small = ['-Oz', '--one-caller-inline-max-function-size=20', '--always-inline-max-function-size=2'];
+    // in the place of its call unless it is small: half a percent more as it is, four less by brotli. Functions of like names
+    // are alike, and compress better side by side.
+    const small = [
+      '-O2', '--shrink-level=2', '--one-caller-inline-max-function-size=20', '--always-inline-max-function-size=4',
+      '--reorder-functions-by-name',
+    ];
     // wasm-bindgen's names hold hashes, which do not compress: more than a kilobyte here, and as much in the glue.
     const bare = ['--minify-imports-and-exports-and-modules', '--strip-producers', '--strip-target-features'];
     const printed = execFileSync(
