@@ -173,7 +173,7 @@ pub(crate) fn broken(what: &str, text: &str, at: usize, rule: &str) -> Error {
 
 /// A text of the caller's for a message: in quotes and shortened, what is not to be seen escaped. `{:?}` says nearly the same
 /// with four kilobytes of tables more.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::from("\"");
     for (count, character) in text.chars().enumerate() {
         if count == SHOWN_CHARS {
@@ -195,6 +195,11 @@ pub fn shown(text: &str) -> String {
     }
     shown.push('"');
     shown
+}
+
+/// What is to be said of a key, put together.
+pub fn about(key: &str, what: &[&str]) -> String {
+    ["key ", &shown(key), ": ", &what.concat()].concat()
 }
 
 /// Characters that change how others look: without width, line ends, and directions of writing.

@@ -55,7 +55,7 @@ impl ValueType {
     }
 
     /// The form that [`ValueType::parse`] reads, in two parts.
-    pub(crate) fn name(&self) -> [&str; 2] {
+    pub fn name(&self) -> [&str; 2] {
         match self {
             ValueType::Custom(name) => ["custom:", name],
             _ => [NAMED.iter().find(|(_, known)| known == self).map_or("", |(name, _)| name), ""],

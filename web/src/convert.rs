@@ -90,7 +90,7 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
         let arguments = Array::of5(&code, &message, &number(limit), &number(actual), &number(wait));
         factory.apply(&JsValue::NULL, &arguments).ok()
     });
-    made.unwrap_or_else(|| js_sys::Error::new(&error.to_string()).into())
+    made.unwrap_or_else(|| message.clone())
 }
 
 /// The value that JavaScript gave.

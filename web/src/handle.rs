@@ -315,7 +315,7 @@ pub(crate) fn strange() -> Error {
 
 fn of_key(key: &str, error: Error) -> Error {
     match error {
-        Error::Corrupt(what) => Error::Corrupt(["key ", &key::shown(key), ": ", &what].concat()),
+        Error::Corrupt(what) => Error::Corrupt(key::about(key, &[&what])),
         error => error,
     }
 }

@@ -42,8 +42,9 @@ impl<S: Storage, C: Clock> Core<S, C> {
     /// The value with the tail at its end.
     pub(super) fn join(&self, key: &str, mut value: Vec<u8>, attributes: &Attributes, tail: &Value) -> Result<Encoded> {
         let mismatch = || {
-            let (there, tail) = (&attributes.value_type, tail.value_type());
-            Error::TypeMismatch(format!("key {}: {tail} cannot be appended to {there}", key::shown(key)))
+            let (there, tail) = (attributes.value_type.name(), tail.value_type());
+            let tail = tail.name();
+            Error::TypeMismatch(key::about(key, &[tail[0], tail[1], " cannot be appended to ", there[0], there[1]]))
         };
         let bytes = match (&attributes.value_type, tail) {
             (ValueType::Text, Value::Text(tail)) => tail.as_bytes(),
@@ -51,9 +52,8 @@ impl<S: Storage, C: Clock> Core<S, C> {
             (ValueType::Json, tail) => {
                 let element = tail.to_json().ok_or_else(mismatch)?;
                 let array = std::str::from_utf8(&value).map_err(|_| corrupt(key, "the stored value is no JSON"))?;
-                let joined = json::append_element(array, &element).ok_or_else(|| {
-                    Error::TypeMismatch(format!("key {}: the JSON that is there is no array", key::shown(key)))
-                })?;
+                let joined = json::append_element(array, &element)
+                    .ok_or_else(|| Error::TypeMismatch(key::about(key, &["the JSON that is there is no array"])))?;
                 self.check_size(joined.len())?;
                 let checksum = checksum::crc32c(joined.as_bytes());
                 return Ok(Encoded { value_type: ValueType::Json, bytes: joined.into_bytes(), checksum });
@@ -109,12 +109,10 @@ type Revise<'a> = dyn FnMut(Option<(Vec<u8>, &Attributes)>) -> Result<Encoded> +
 pub(super) fn check_tail(key: &str, tail: &Value) -> Result<()> {
     tail.validate()?;
     match tail {
-        Value::Custom { .. } => {
-            Err(Error::TypeMismatch(["key ", &key::shown(key), ": a custom value cannot be appended"].concat()))
-        }
+        Value::Custom { .. } => Err(Error::TypeMismatch(key::about(key, &["a custom value cannot be appended"]))),
         // It becomes an element whatever is there.
         Value::Json(text) => json::validate_element(text)
-            .map_err(|error| Error::InvalidArgument(format!("value: as an element of an array: {error}"))),
+            .map_err(|error| Error::invalid(&["value: as an element of an array: ", &error.message()])),
         _ => Ok(()),
     }
 }
@@ -122,17 +120,16 @@ pub(super) fn check_tail(key: &str, tail: &Value) -> Result<()> {
 /// A new entry of the tail alone.
 pub(super) fn first(tail: &Value) -> Value {
     match tail {
-        Value::Json(text) => Value::Json(format!("[{text}]")),
+        Value::Json(text) => Value::Json(["[", text, "]"].concat()),
         tail => tail.clone(),
     }
 }
 
 pub(super) fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Result<Numeric> {
     if !matches!(value_type, ValueType::Integer | ValueType::Number) {
-        return Err(Error::TypeMismatch(format!(
-            "key {}: only integers and numbers are incremented, and this is {value_type}",
-            key::shown(key)
-        )));
+        let [kind, name] = value_type.name();
+        let rule = "only integers and numbers are incremented, and this is ";
+        return Err(Error::TypeMismatch(key::about(key, &[rule, kind, name])));
     }
     match Value::decode(value_type.clone(), value) {
         Ok(Value::Integer(integer)) => Ok(Numeric::Integer(integer)),
@@ -143,7 +140,7 @@ pub(super) fn numeric(key: &str, value_type: &ValueType, value: Vec<u8>) -> Resu
 }
 
 pub(super) fn add(key: &str, present: Numeric, delta: Numeric) -> Result<Numeric> {
-    let overflow = |rule: &str| Error::Overflow(format!("key {}: {rule}", key::shown(key)));
+    let overflow = |rule: &str| Error::Overflow(key::about(key, &[rule]));
     let float = |numeric| match numeric {
         Numeric::Integer(integer) => integer as f64,
         Numeric::Number(number) => number,

@@ -82,7 +82,7 @@ pub(super) fn check_items(count: usize) -> Result<()> {
 pub(super) fn check_limit(limit: u32) -> Result<()> {
     match (1..=MAX_PAGE).contains(&limit) {
         true => Ok(()),
-        false => Err(Error::InvalidArgument(format!("limit {limit}: it is 1 to {MAX_PAGE}"))),
+        false => Err(Error::invalid(&["limit ", &limit.to_string(), ": it is 1 to ", &MAX_PAGE.to_string()])),
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn check_distinct(mut keys: Vec<&str>) -> Result<()> {
 }
 
 pub(super) fn twice(key: &str) -> Error {
-    Error::InvalidArgument(format!("key {}: it comes twice in one call", key::shown(key)))
+    Error::InvalidArgument(key::about(key, &["it comes twice in one call"]))
 }
 
 /// Whether a state that was read with its value is what was written: size and checksum are looked at on every read.
@@ -134,7 +134,7 @@ pub(super) fn bare(state: Option<State>) -> Option<State> {
 
 /// What was read is not what was written.
 pub(super) fn corrupt(key: &str, what: &str) -> Error {
-    Error::Corrupt(format!("key {}: {what}", key::shown(key)))
+    Error::Corrupt(key::about(key, &[what]))
 }
 
 /// The storage gave more or fewer results than it was asked for.
@@ -152,5 +152,5 @@ pub(super) fn unfit(outcome: &Outcome) -> Error {
         Outcome::Conflict(_) => "conflict",
         Outcome::NotApplied => "not-applied",
     };
-    Error::Internal(format!("the storage answered `{name}` where that cannot be"))
+    Error::Internal(["the storage answered `", name, "` where that cannot be"].concat())
 }

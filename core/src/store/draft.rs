@@ -162,7 +162,7 @@ impl<S: Storage, C: Clock> Core<S, C> {
 
     /// The times that an expiry names; none for `Unspecified` and `Keep`.
     pub(super) fn explicit_times(&self, expiry: Expiry, now: Timestamp) -> Result<Option<Times>> {
-        let invalid = |rule: &str| Err(Error::InvalidArgument(format!("expiry: {rule}")));
+        let invalid = |rule: &str| Err(Error::invalid(&["expiry: ", rule]));
         let times = match expiry {
             Expiry::Unspecified | Expiry::Keep => return Ok(None),
             Expiry::Never => Times::default(),

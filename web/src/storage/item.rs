@@ -102,7 +102,7 @@ pub fn tell_item(
 }
 
 fn damaged(key: &str) -> Error {
-    Error::Corrupt(["key ", &key::shown(key), ": its record is not as it was written"].concat())
+    Error::Corrupt(key::about(key, &["its record is not as it was written"]))
 }
 
 impl Item {

@@ -63,7 +63,7 @@ impl BrowserStorage {
                 key,
                 guard,
                 &to_native(&attributes.value_type, value),
-                Some(&attributes.value_type.to_string()),
+                Some(&attributes.value_type.name().concat()),
                 attributes.content_type.as_deref(),
                 attributes.metadata.as_deref(),
                 attributes.created_at as f64,
@@ -207,7 +207,9 @@ impl Storage for BrowserStorage {
         on_conflict: Projection,
     ) -> Result<Vec<Result<Outcome>>> {
         if atomic && mutations.len() > MAX_ATOMIC as usize {
-            return Err(Error::Unsupported(format!("an atomic write has at most {MAX_ATOMIC} mutations")));
+            return Err(Error::Unsupported(
+                ["an atomic write has at most ", &MAX_ATOMIC.to_string(), " mutations"].concat(),
+            ));
         }
         let mut refused = Vec::new();
         let mut keys = Vec::with_capacity(mutations.len());
