@@ -8,6 +8,6 @@ pub struct BrowserClock;
 
 impl Clock for BrowserClock {
     fn now(&self) -> Timestamp {
-        js_sys::Date::now() as Timestamp
+        crate::js::now() as Timestamp
     }
 }

@@ -7,8 +7,9 @@ use std::cell::RefCell;
 
 use dataknobs_kv_core::store::{Expiry, Numeric, SetOptions};
 use dataknobs_kv_core::{Error, Precondition, Projection, Result, State, Value, ValueType, Version};
-use js_sys::{Array, Function, JsString, Uint8Array};
 use wasm_bindgen::prelude::*;
+
+use crate::js::{Array, bytes_of};
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
@@ -28,6 +29,15 @@ extern "C" {
         size: f64,
         checksum: u32,
     ) -> JsValue;
+    #[wasm_bindgen(js_name = makeError)]
+    fn make_error(
+        factory: &JsValue,
+        code: &str,
+        message: &str,
+        limit: Option<f64>,
+        actual: Option<f64>,
+        wait: Option<f64>,
+    ) -> JsValue;
     #[wasm_bindgen(js_name = makePair)]
     fn make_pair(
         key: Option<&str>,
@@ -46,6 +56,12 @@ extern "C" {
     fn value_type(this: &Encoded) -> u8;
     #[wasm_bindgen(method, getter)]
     fn data(this: &Encoded) -> JsValue;
+    /// `data` of text and JSON, which is surely a string.
+    #[wasm_bindgen(method, getter, js_name = data)]
+    fn text(this: &Encoded) -> String;
+    /// `data` of bytes and custom types, which is surely a `Uint8Array`.
+    #[wasm_bindgen(method, getter, js_name = data)]
+    fn bytes(this: &Encoded) -> Vec<u8>;
     #[wasm_bindgen(method, getter)]
     fn name(this: &Encoded) -> Option<String>;
 
@@ -67,13 +83,13 @@ extern "C" {
 
 thread_local! {
     /// Makes a `KvError` of code, message, limit, actual, milliseconds to wait.
-    static ERROR_FACTORY: RefCell<Option<Function>> = const { RefCell::new(None) };
+    static ERROR_FACTORY: RefCell<JsValue> = const { RefCell::new(JsValue::UNDEFINED) };
 }
 
 /// Who makes the errors that JavaScript sees.
 #[wasm_bindgen(js_name = setErrorFactory)]
-pub fn set_error_factory(factory: Function) {
-    ERROR_FACTORY.set(Some(factory));
+pub fn set_error_factory(factory: JsValue) {
+    ERROR_FACTORY.set(factory);
 }
 
 /// The error as JavaScript throws it.
@@ -83,31 +99,22 @@ pub(crate) fn thrown(error: &Error) -> JsValue {
         Error::RateLimited(wait) => (None, None, wait.as_ref().map(|ms| **ms as f64)),
         _ => (None, None, None),
     };
-    let (code, message) = (JsValue::from_str(error.code()), JsValue::from_str(&error.message()));
-    let number = |number: Option<f64>| number.map_or(JsValue::UNDEFINED, JsValue::from_f64);
-    let made = ERROR_FACTORY.with_borrow(|factory| {
-        let factory = factory.as_ref()?;
-        let arguments = Array::of5(&code, &message, &number(limit), &number(actual), &number(wait));
-        factory.apply(&JsValue::NULL, &arguments).ok()
-    });
-    made.unwrap_or_else(|| message.clone())
+    ERROR_FACTORY.with_borrow(|factory| make_error(factory, error.code(), &error.message(), limit, actual, wait))
 }
 
 /// The value that JavaScript gave.
 pub(crate) fn value(encoded: &Encoded) -> Result<Value> {
-    let data = encoded.data();
     let strange = || Error::InvalidArgument("a value of a strange type".into());
-    let text = || data.as_string().ok_or_else(strange);
-    let bytes = || data.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).ok_or_else(strange);
+    let (text, bytes) = (|| encoded.text(), || encoded.bytes());
     Ok(match encoded.value_type() {
-        0 => Value::Text(text()?),
-        1 => Value::Bytes(bytes()?),
-        2 => Value::Integer(integer(&data).ok_or_else(strange)?),
-        3 => Value::Number(data.as_f64().ok_or_else(strange)?),
-        4 => Value::Boolean(data.as_bool().ok_or_else(strange)?),
+        0 => Value::Text(text()),
+        1 => Value::Bytes(bytes()),
+        2 => Value::Integer(integer(&encoded.data()).ok_or_else(strange)?),
+        3 => Value::Number(encoded.data().as_f64().ok_or_else(strange)?),
+        4 => Value::Boolean(encoded.data().is_truthy()),
         5 => Value::Null,
-        6 => Value::Json(text()?),
-        _ => Value::Custom { type_name: encoded.name().ok_or_else(strange)?, bytes: bytes()? },
+        6 => Value::Json(text()),
+        _ => Value::Custom { type_name: encoded.name().ok_or_else(strange)?, bytes: bytes() },
     })
 }
 
@@ -137,14 +144,14 @@ pub(crate) fn from_integer(integer: i64) -> JsValue {
 /// Type, data, and the name of a custom type.
 fn decoded(value_type: &ValueType, bytes: Vec<u8>) -> Result<(u8, JsValue, Option<String>)> {
     let text = |bytes: Vec<u8>| match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(JsString::from(text).into()),
+        Ok(text) => Ok(text.into()),
         Err(_) => Err(Error::Corrupt("the stored value is no UTF-8 text".into())),
     };
     Ok(match value_type {
         ValueType::Text => (0, text(bytes)?, None),
-        ValueType::Bytes => (1, Uint8Array::from(bytes.as_slice()).into(), None),
+        ValueType::Bytes => (1, bytes_of(&bytes), None),
         ValueType::Json => (6, text(bytes)?, None),
-        ValueType::Custom(name) => (7, Uint8Array::from(bytes.as_slice()).into(), Some(name.clone())),
+        ValueType::Custom(name) => (7, bytes_of(&bytes), Some(name.clone())),
         scalar => match Value::decode(scalar.clone(), bytes)? {
             Value::Integer(integer) => (2, from_integer(integer), None),
             Value::Number(number) => (3, JsValue::from_f64(number), None),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use dataknobs_kv_core::store::{ChangeResult, Child, DeleteResult, Item, Query, SetOptions, SetResult, SwapResult};
 use dataknobs_kv_core::{Capabilities, Entry, Error, Projection, Result, Store, Value, key};
-use js_sys::{Array, Float64Array};
 use wasm_bindgen::prelude::*;
 
 use crate::convert::{self, Options, thrown};
+use crate::js::Array;
 use crate::many::{many, transact};
 
 /// A store of some kind.
@@ -65,13 +65,16 @@ fn changed(key: &str, result: ChangeResult) -> Result<JsValue> {
 }
 
 fn texts(array: &JsValue) -> Result<Vec<String>> {
-    let text = |text: JsValue| text.as_string().ok_or_else(|| Error::InvalidArgument("a key is a string".into()));
-    array.unchecked_ref::<Array>().iter().map(text).collect()
+    let mut texts = Vec::new();
+    for text in array.unchecked_ref::<Array>().iter() {
+        texts.push(text.as_string().ok_or_else(|| Error::InvalidArgument("a key is a string".into()))?);
+    }
+    Ok(texts)
 }
 
 /// `[what was found, where to go on]`
 fn page_of(found: JsValue, cursor: Option<String>) -> JsValue {
-    Array::of2(&found, &cursor.map_or(JsValue::UNDEFINED, JsValue::from)).into()
+    Array::of(&[&found, &cursor.map_or(JsValue::UNDEFINED, JsValue::from)]).into()
 }
 
 fn options(given: &JsValue) -> Option<&Options> {
@@ -236,7 +239,7 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
         }
         op::CLEANUP_EXPIRED => {
             let cleaned = store.cleanup_expired(named, number).await?;
-            Ok(Array::of2(&cleaned.count.into(), &cleaned.more.into()).into())
+            Ok(Array::of(&[&cleaned.count.into(), &cleaned.more.into()]).into())
         }
         op::CLEAR => Ok(store.clear(namespace, number).await?.into()),
         op::NAMESPACES => {
@@ -281,13 +284,8 @@ fn children_of(found: Vec<Child>) -> JsValue {
     let children = Array::new();
     for child in found {
         let below = child.below.map_or(JsValue::UNDEFINED, |below| (below as f64).into());
-        children.push(&Array::of5(
-            &child.segment.into(),
-            &child.key.into(),
-            &child.is_entry.into(),
-            &below,
-            &child.has_children.into(),
-        ));
+        let (segment, key) = (child.segment.into(), child.key.into());
+        children.push(&Array::of(&[&segment, &key, &child.is_entry.into(), &below, &child.has_children.into()]));
     }
     children.into()
 }
@@ -306,7 +304,11 @@ fn capabilities_of(can: &Capabilities) -> JsValue {
         yes(can.native_expiry),
         yes(can.indexed_scan),
     ];
-    Float64Array::from(numbers.as_slice()).into()
+    let all = Array::new();
+    for number in numbers {
+        all.push(&number.into());
+    }
+    all.into()
 }
 
 pub(crate) fn strange() -> Error {
@@ -355,7 +357,10 @@ pub fn join_key(segments: JsValue) -> Result<String, JsValue> {
 /// # Errors
 /// `invalid-argument` where it is no key.
 #[wasm_bindgen(js_name = splitKey)]
-pub fn split_key(key: &str) -> Result<Array, JsValue> {
-    let segments = key::split(key).map_err(|error| thrown(&error))?;
-    Ok(segments.into_iter().map(JsValue::from).collect())
+pub fn split_key(key: &str) -> Result<JsValue, JsValue> {
+    let segments = Array::new();
+    for segment in key::split(key).map_err(|error| thrown(&error))? {
+        segments.push(&segment.into());
+    }
+    Ok(segments.into())
 }

@@ -3,7 +3,7 @@
 //! * `handle`, `many`: what JavaScript calls; `js/` beside this crate makes an interface of it that people use
 //! * `storage`: what `js/indexed_db/` keeps, as the core wants it; `task`: what runs a call (feature `database`)
 //! * `http`: opens a service (feature `http`)
-//! * `convert`: values and options at the border
+//! * `convert`: values and options at the border; `js`: JavaScript's own types
 #![cfg(target_family = "wasm")]
 // The core's traits are for `Arc`s; here nothing crosses to another thread.
 #![allow(clippy::arc_with_non_send_sync)]
@@ -21,6 +21,7 @@
 
 mod convert;
 mod handle;
+mod js;
 mod many;
 
 #[cfg(feature = "database")]

@@ -2,11 +2,11 @@
 
 use dataknobs_kv_core::store::{Action, Check, Item, TransactionResult};
 use dataknobs_kv_core::{Precondition, Result, Store, Version};
-use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use crate::convert::{self, thrown};
 use crate::handle::{deleted, op, options_of, strange, written};
+use crate::js::Array;
 
 /// For the first keys a result each, or an error: for fewer than all where values are large.
 pub(crate) async fn many(
@@ -83,17 +83,17 @@ pub(crate) async fn transact(store: &dyn Store, namespace: &str, checks: &Array,
     }
     match store.transact(namespace, all_checks, all_actions).await? {
         TransactionResult::Committed(versions) => {
-            let version = |version: Option<Version>| match version {
-                Some(version) => version.as_str().into(),
-                None => JsValue::UNDEFINED,
-            };
-            Ok(versions.into_iter().map(version).collect::<Array>().into())
+            let all = Array::new();
+            for version in versions {
+                all.push(&version.map_or(JsValue::UNDEFINED, |version| version.as_str().into()));
+            }
+            Ok(all.into())
         }
         TransactionResult::Failed(failure) => {
             let keys = if failure.in_checks { &keys.0 } else { &keys.1 };
             let key = keys.get(failure.index as usize).map_or("", String::as_str);
             let there = failure.current.map_or(Ok(JsValue::UNDEFINED), |state| convert::entry(key, state))?;
-            Ok(Array::of1(&Array::of2(&key.into(), &there)).into())
+            Ok(Array::of(&[&Array::of(&[&key.into(), &there])]).into())
         }
     }
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use dataknobs_kv_core::Result;
-use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 
 use crate::convert::thrown;
@@ -17,10 +16,10 @@ use crate::convert::thrown;
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
     /// A promise for the task of this number.
-    #[wasm_bindgen(js_name = promised)]
-    fn promised(task: u32) -> Promise;
+    fn promised(task: u32) -> JsValue;
+    /// A promise that has failed.
+    fn rejected(error: &JsValue) -> JsValue;
     /// What comes of it.
-    #[wasm_bindgen(js_name = settle)]
     fn settle(task: u32, good: bool, value: &JsValue);
 }
 
@@ -72,8 +71,8 @@ pub(crate) fn start(work: Work) -> JsValue {
     });
     match run(number) {
         Some(Ok(value)) => value,
-        Some(Err(error)) => Promise::reject(&thrown(&error)).into(),
-        None => promised(number).into(),
+        Some(Err(error)) => rejected(&thrown(&error)),
+        None => promised(number),
     }
 }
 

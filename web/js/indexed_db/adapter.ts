@@ -162,8 +162,8 @@ export class Adapter {
     });
   }
 
-  sleep(ticket: number, milliseconds: number): void {
-    setTimeout(() => this.#host.tellEnd(ticket, true), milliseconds);
+  sleep(ticket: number, longest: number): void {
+    setTimeout(() => this.#host.tellEnd(ticket, true), Math.random() * longest);
   }
 
   /** Lets go of the database. */

@@ -87,7 +87,7 @@ export interface Host {
     size: number,
     checksum: number,
     text: string | undefined,
-    value: unknown,
+    bytes: Uint8Array | undefined,
     last: boolean,
   ): void;
   tellEnd(ticket: number, last: boolean, text?: string, next?: string, number?: number): void;
@@ -104,10 +104,10 @@ export function tell({ tellItem }: Host, ticket: number, { kind, key, version, e
   }
   const { type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum } = entry;
   const text = textOf(value);
-  const other = text === undefined ? value : undefined;
+  const bytes = value instanceof Uint8Array ? value : undefined;
   tellItem(
     ticket, kind, key, entry.version, type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum,
-    text, other, last,
+    text, bytes, last,
   );
 }
 

@@ -85,6 +85,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn namespaces(this: &Adapter, ticket: u32, after: Option<&str>, limit: u32);
 
+    /// For a time at random, up to so many milliseconds.
     #[wasm_bindgen(method)]
-    pub(super) fn sleep(this: &Adapter, ticket: u32, milliseconds: f64);
+    pub(super) fn sleep(this: &Adapter, ticket: u32, longest: f64);
 }

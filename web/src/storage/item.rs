@@ -5,10 +5,10 @@
 use dataknobs_kv_core::entry::Attributes;
 use dataknobs_kv_core::storage::Outcome;
 use dataknobs_kv_core::{Error, Result, State, Timestamp, ValueType, Version, key};
-use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
 use super::ticket::told_item;
+use crate::js::bytes_of;
 
 /// What is told of one key, as `adapter.ts` numbers it.
 #[derive(Clone, Copy, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) struct Item {
     state: Option<Result<State>>,
 }
 
-/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it has one, else `value`.
+/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it has one, else `bytes`.
 /// With `last` this is all.
 #[wasm_bindgen(js_name = tellItem)]
 #[allow(clippy::too_many_arguments)]
@@ -57,7 +57,7 @@ pub fn tell_item(
     size: f64,
     checksum: u32,
     text: Option<String>,
-    value: JsValue,
+    bytes: Option<Vec<u8>>,
     last: bool,
 ) {
     let key = key.unwrap_or_default();
@@ -75,11 +75,7 @@ pub fn tell_item(
     if let Some(value_type) = value_type {
         let state = || {
             let value_type = ValueType::parse(&value_type)?;
-            let value = match (text, value.dyn_ref::<Uint8Array>()) {
-                (Some(text), _) => Some(text.into_bytes()),
-                (None, Some(bytes)) => Some(bytes.to_vec()),
-                (None, None) => None,
-            };
+            let value = text.map(String::into_bytes).or(bytes);
             Ok(State {
                 version: Version::new(item.version.take().unwrap_or_default())?,
                 attributes: Attributes {
@@ -148,5 +144,5 @@ pub(super) fn to_native(value_type: &ValueType, bytes: &[u8]) -> JsValue {
     {
         return text.into();
     }
-    Uint8Array::from(bytes).into()
+    bytes_of(bytes)
 }

@@ -310,7 +310,7 @@ impl Storage for BrowserStorage {
         // Up to 2, 4, 8 ... 64 ms, at random.
         let longest = (1_u32 << attempt.min(6)) as f64;
         let ticket = Ticket::new();
-        self.adapter.sleep(ticket.number(), js_sys::Math::random() * longest);
+        self.adapter.sleep(ticket.number(), longest);
         // A timer of the browser's never fails.
         let _ = ticket.await;
     }
