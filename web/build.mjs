@@ -5,7 +5,7 @@
 //   dist/inline.js                the same as text, for where the file cannot be found
 //   dist/http.js, dataknobs_kv_http.wasm, http-inline.js
 //                                 the client of a service likewise, loaded only where it is opened
-//   dist/cache.js                 the cache, loaded only where one is asked for
+//   dist/cache.js, memory.js      the cache, the backend in memory: each loaded only where it is asked for
 //   dist/*.d.ts                   types
 import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -77,7 +77,7 @@ const names = {
 };
 
 /** What is loaded by itself, and so stays a file of its own. */
-const parts = { '#inline': './inline.js', '#http': './http.js', '#http-inline': './http-inline.js', '#cache': './cache.js' };
+const parts = { '#inline': './inline.js', '#http': './http.js', '#http-inline': './http-inline.js', '#cache': './cache.js', '#memory': './memory.js' };
 
 async function bundle(entry, file, more = {}) {
   const { outputFiles } = await build({
@@ -100,7 +100,7 @@ async function bundle(entry, file, more = {}) {
       {
         name: 'parts',
         setup(build) {
-          build.onResolve({ filter: /^#(inline|http|http-inline|cache)$/ }, ({ path }) => ({ path: parts[path], external: true }));
+          build.onResolve({ filter: /^#(inline|http|http-inline|cache|memory)$/ }, ({ path }) => ({ path: parts[path], external: true }));
           build.onLoad({ filter: /dataknobs_kv(_http)?\.js$/ }, async ({ path }) => ({
             contents: adapted(await readFile(path, 'utf8'), names[basename(path, '.js')]),
           }));
@@ -112,7 +112,8 @@ async function bundle(entry, file, more = {}) {
   // What esbuild has made small gets smaller by three percent.
   const { code, map } = await minify(text('.js'), {
     module: true,
-    compress: { passes: 2 },
+    ecma: 2020,
+    compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true },
     mangle: !kept,
     sourceMap: { content: text('.map'), includeSources: true, filename: file, url: `${file}.map` },
   });
@@ -123,6 +124,7 @@ async function bundle(entry, file, more = {}) {
 // Names that begin so are the glue's own; those that wasm-opt gives are shorter.
 const mangleProps = /^_\w{2}/;
 await bundle('index.ts', 'index.js', { mangleProps });
+await bundle('indexed_db/memory.ts', 'memory.js');
 await bundle('http.ts', 'http.js', { mangleProps, inject: [join(here, 'js/fetch.ts')] });
 const { version, license } = JSON.parse(await readFile(join(here, '../node_modules/lru-cache/package.json'), 'utf8'));
 await bundle('cache.ts', 'cache.js', {

@@ -5,12 +5,14 @@ const SETTLED = {
   // A browser that can run the module has all of this.
   "typeof FinalizationRegistry === 'undefined'": 'false',
   "!('encodeInto' in cachedTextEncoder)": 'false',
-  // `js/wasm.ts` gives a response or bytes, by name. For no address there would be the glue's own, which no file has here.
+  // `js/wasm.ts` gives a compiled module, by name. For no address there would be the glue's own, which no file has here.
   'Object.getPrototypeOf(module_or_path) === Object.prototype': 'true',
   'module_or_path === undefined': 'false',
   "typeof module_or_path === 'string'": 'false',
   "typeof Request === 'function' && module_or_path instanceof Request": 'false',
   "typeof URL === 'function' && module_or_path instanceof URL": 'false',
+  "typeof Response === 'function' && module instanceof Response": 'false',
+  'instance instanceof WebAssembly.Instance': 'true',
   // Nothing here is released by `using`, and no text goes where it cannot grow.
   'if (Symbol.dispose)': 'if (false)',
   'realloc === undefined': 'false',

@@ -65,7 +65,9 @@ export class Changes {
   }
 
   listen(namespace: string, pattern: string, callback: (change: Change) => void): () => void {
-    const matcher = new (rules().Matcher)(pattern);
+    const { matching } = rules();
+    // What is no pattern is refused now.
+    matching(pattern, '');
     const listener = (message: Message, local: boolean): void => {
       if (message.namespace !== namespace) return;
       if (message.keys === '') {
@@ -76,14 +78,15 @@ export class Changes {
         report(callback, { type: 'deletePattern', key: message.keys, namespace, local });
         return;
       }
+      const fits = matching(pattern, message.keys);
       message.keys.split('\n').forEach((key, at) => {
-        if (!matcher.matches(key)) return;
+        if (fits[at] !== '1') return;
         report(callback, { type: message.there[at] === '1' ? 'set' : 'delete', key, namespace, local });
       });
     };
     this.#listeners.add(listener);
     return () => {
-      if (this.#listeners.delete(listener)) matcher.free();
+      this.#listeners.delete(listener);
     };
   }
 

@@ -5,7 +5,6 @@ import type { Encoded } from './values.js';
 
 /** Of either WebAssembly module. */
 interface Module {
-  get(namespace: string, key: string): unknown;
   call(
     op: number,
     namespace: string | undefined,
@@ -62,7 +61,7 @@ export class Handle {
 
   /** The value, or undefined. */
   get(namespace: string, key: string): Promise<unknown> {
-    return Promise.resolve(this.#module.get(namespace, key));
+    return this.#call(0, namespace, key);
   }
 
   /** The entry, or undefined. */

@@ -2,7 +2,7 @@
 import { openHttp as open } from '#wasm-http';
 import { Handle } from './handle.js';
 
-export { default as init, Matcher, joinKey, setErrorFactory, splitKey } from '#wasm-http';
+export { default as init, joinKey, matching, setErrorFactory, splitKey } from '#wasm-http';
 export { Told } from './told.js';
 
 export const openHttp = (...how: Parameters<typeof open>): Handle => new Handle(open(...how));

@@ -1,6 +1,6 @@
 import init, {
-  Matcher,
   joinKey,
+  matching,
   openOver,
   setErrorFactory,
   splitKey,
@@ -16,8 +16,8 @@ import type { Config } from './indexed_db/link.js';
 
 /** The rules of keys and patterns, of whichever WebAssembly module was loaded first: both have them. */
 export interface Rules {
-  Matcher: typeof Matcher;
   joinKey: typeof joinKey;
+  matching: typeof matching;
   splitKey: typeof splitKey;
 }
 
@@ -30,7 +30,7 @@ export function rules(): Rules {
 
 /** What starts a module: the functions of its glue. */
 interface Glue extends Rules {
-  init(source: { module_or_path: Response | BufferSource }): Promise<unknown>;
+  init(source: { module_or_path: WebAssembly.Module }): Promise<unknown>;
   setErrorFactory(factory: unknown): void;
 }
 
@@ -68,20 +68,25 @@ const isNode = typeof process !== 'undefined' && typeof process.versions?.node =
 async function source(
   url: URL,
   inline: () => Promise<{ default: () => Uint8Array<ArrayBuffer> }>,
-): Promise<Response | Uint8Array<ArrayBuffer>> {
+): Promise<WebAssembly.Module> {
   if (isNode && url.protocol === 'file:') {
     // Named so that no bundler looks for it.
     const name = 'node:fs/promises';
     const { readFile } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
       readFile(url: URL): Promise<Uint8Array<ArrayBuffer>>;
     };
-    return readFile(url);
+    return WebAssembly.compile(await readFile(url));
   }
   const response = await fetch(url).catch(() => undefined);
   const type = response?.headers.get('content-type') ?? '';
-  if (response?.ok === true && !type.startsWith('text/html')) return response;
+  if (response?.ok === true && !type.startsWith('text/html')) {
+    // While it arrives, where the server says what it is.
+    return type.startsWith('application/wasm')
+      ? WebAssembly.compileStreaming(response)
+      : WebAssembly.compile(await response.arrayBuffer());
+  }
   // Some bundlers move this file and leave the module behind; a copy of it as text goes wherever the code goes.
-  return (await inline()).default();
+  return WebAssembly.compile((await inline()).default());
 }
 
 // The addresses are written out where bundlers look for them.
@@ -91,8 +96,8 @@ export const loadDatabase = lazily(
   () => ({
     init,
     setErrorFactory,
-    Matcher,
     joinKey,
+    matching,
     splitKey,
     /** The database of this name, or memory where none is named. */
     async openStore(announce: Announce, config?: Config): Promise<Handle> {

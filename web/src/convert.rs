@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 
 use dataknobs_kv_core::store::{Expiry, Numeric, SetOptions};
-use dataknobs_kv_core::{Error, Precondition, Projection, Result, State, Value, ValueType, Version};
+use dataknobs_kv_core::{Attributes, Error, Precondition, Projection, Result, State, Value, ValueType, Version};
 use wasm_bindgen::prelude::*;
 
 use crate::js::{Array, bytes_of};
@@ -141,56 +141,54 @@ pub(crate) fn from_integer(integer: i64) -> JsValue {
     if (-SAFE..=SAFE).contains(&integer) { JsValue::from_f64(integer as f64) } else { JsValue::from(integer) }
 }
 
-/// Type, data, and the name of a custom type.
-fn decoded(value_type: &ValueType, bytes: Vec<u8>) -> Result<(u8, JsValue, Option<String>)> {
-    let text = |bytes: Vec<u8>| match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(text.into()),
-        Err(_) => Err(Error::Corrupt("the stored value is no UTF-8 text".into())),
-    };
+/// The number of the type in `values.ts`, and the name of a custom one.
+fn kind(value_type: &ValueType) -> (u8, Option<&str>) {
+    match value_type {
+        ValueType::Text => (0, None),
+        ValueType::Bytes => (1, None),
+        ValueType::Integer => (2, None),
+        ValueType::Number => (3, None),
+        ValueType::Boolean => (4, None),
+        ValueType::Null => (5, None),
+        ValueType::Json => (6, None),
+        ValueType::Custom(name) => (7, Some(name)),
+    }
+}
+
+fn data(value_type: &ValueType, bytes: Vec<u8>) -> Result<JsValue> {
     Ok(match value_type {
-        ValueType::Text => (0, text(bytes)?, None),
-        ValueType::Bytes => (1, bytes_of(&bytes), None),
-        ValueType::Json => (6, text(bytes)?, None),
-        ValueType::Custom(name) => (7, bytes_of(&bytes), Some(name.clone())),
+        ValueType::Text | ValueType::Json => match std::str::from_utf8(&bytes) {
+            Ok(text) => text.into(),
+            Err(_) => return Err(Error::Corrupt("the stored value is no UTF-8 text".into())),
+        },
+        ValueType::Bytes | ValueType::Custom(_) => bytes_of(&bytes),
         scalar => match Value::decode(scalar.clone(), bytes)? {
-            Value::Integer(integer) => (2, from_integer(integer), None),
-            Value::Number(number) => (3, JsValue::from_f64(number), None),
-            Value::Boolean(boolean) => (4, JsValue::from_bool(boolean), None),
-            _ => (5, JsValue::NULL, None),
+            Value::Integer(integer) => from_integer(integer),
+            Value::Number(number) => JsValue::from_f64(number),
+            Value::Boolean(boolean) => JsValue::from_bool(boolean),
+            _ => JsValue::NULL,
         },
     })
 }
 
 /// What the value is made of, for `values.ts` to decode; with the key where one is asked for.
 pub(crate) fn pair(key: Option<&str>, state: State) -> Result<JsValue> {
-    let (value_type, data, name) = decoded(&state.attributes.value_type, state.value.unwrap_or_default())?;
-    Ok(make_pair(key, value_type, &data, name.as_deref(), state.attributes.content_type.as_deref()))
+    let Attributes { value_type, content_type, .. } = &state.attributes;
+    let data = data(value_type, state.value.unwrap_or_default())?;
+    let (value_type, name) = kind(value_type);
+    Ok(make_pair(key, value_type, &data, name, content_type.as_deref()))
 }
 
 /// Everything; without the value where that was not read.
 pub(crate) fn entry(key: &str, state: State) -> Result<JsValue> {
-    let attributes = state.attributes;
-    let (value_type, data, name) = match state.value {
-        Some(bytes) => decoded(&attributes.value_type, bytes)?,
-        None => {
-            let (value_type, name) = match &attributes.value_type {
-                ValueType::Text => (0, None),
-                ValueType::Bytes => (1, None),
-                ValueType::Integer => (2, None),
-                ValueType::Number => (3, None),
-                ValueType::Boolean => (4, None),
-                ValueType::Null => (5, None),
-                ValueType::Json => (6, None),
-                ValueType::Custom(name) => (7, Some(name.clone())),
-            };
-            (value_type, JsValue::UNDEFINED, name)
-        }
-    };
+    let attributes = &state.attributes;
+    let data = state.value.map_or(Ok(JsValue::UNDEFINED), |bytes| data(&attributes.value_type, bytes))?;
+    let (value_type, name) = kind(&attributes.value_type);
     Ok(make_entry(
         key,
         value_type,
         &data,
-        name.as_deref(),
+        name,
         state.version.as_str(),
         attributes.content_type.as_deref(),
         attributes.metadata.as_deref(),

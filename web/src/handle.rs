@@ -87,6 +87,7 @@ pub(crate) fn options_of(given: &JsValue) -> Result<SetOptions> {
 
 /// What is called, as `handle.ts` numbers it.
 pub(crate) mod op {
+    pub(crate) const GET: u8 = 0;
     pub(crate) const ENTRY: u8 = 1;
     pub(crate) const GET_MANY: u8 = 2;
     pub(crate) const SET: u8 = 3;
@@ -130,17 +131,6 @@ struct Call {
 
 #[wasm_bindgen]
 impl Handle {
-    /// The value, or undefined: as [`Handle::call`], which it is faster than, for what is called most.
-    pub fn get(&self, namespace: String, key: String) -> JsValue {
-        let store = self.store.clone();
-        begun(async move {
-            match store.get(&namespace, &key).await? {
-                None => Ok(JsValue::UNDEFINED),
-                Some(state) => convert::pair(None, state).map_err(|error| of_key(&key, error)),
-            }
-        })
-    }
-
     /// What the call comes to, or a promise of it; errors are `KvError`s. What JavaScript gave is read before this returns.
     #[allow(clippy::too_many_arguments)]
     pub fn call(
@@ -167,6 +157,10 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
     let namespace = named.unwrap_or_default();
     let key = text.as_deref().unwrap_or_default();
     match op {
+        op::GET => match store.get(namespace, key).await? {
+            None => Ok(JsValue::UNDEFINED),
+            Some(state) => convert::pair(None, state).map_err(|error| of_key(key, error)),
+        },
         op::ENTRY => {
             // Without the value no sliding expiry starts anew.
             let reading = if number == 1 { store.get(namespace, key) } else { store.describe(namespace, key) };
@@ -322,24 +316,18 @@ fn of_key(key: &str, error: Error) -> Error {
     }
 }
 
-/// A pattern, to be held against keys.
+/// For each of the keys, which are joined by line breaks, `1` where it matches and `0` where not.
+///
+/// # Errors
+/// `invalid-argument` where it is no pattern.
 #[wasm_bindgen]
-#[derive(Debug)]
-pub struct Matcher(dataknobs_kv_core::Pattern);
-
-#[wasm_bindgen]
-impl Matcher {
-    /// # Errors
-    /// `invalid-argument` where it is no pattern.
-    #[wasm_bindgen(constructor)]
-    pub fn new(pattern: &str) -> Result<Matcher, JsValue> {
-        dataknobs_kv_core::Pattern::parse(pattern).map(Matcher).map_err(|error| thrown(&error))
+pub fn matching(pattern: &str, keys: &str) -> Result<String, JsValue> {
+    let pattern = dataknobs_kv_core::Pattern::parse(pattern).map_err(|error| thrown(&error))?;
+    let mut matches = String::new();
+    for key in keys.split('\n') {
+        matches.push_str(if pattern.matches(key) { "1" } else { "0" });
     }
-
-    /// Whether the key matches.
-    pub fn matches(&self, key: &str) -> bool {
-        self.0.matches(key)
-    }
+    Ok(matches)
 }
 
 /// A key of these segments' texts.

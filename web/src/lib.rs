@@ -35,7 +35,7 @@ mod task;
 mod http;
 
 pub use convert::set_error_factory;
-pub use handle::{Handle, Matcher, join_key, split_key};
+pub use handle::{Handle, join_key, matching, split_key};
 
 #[cfg(feature = "database")]
 pub use self::{

@@ -80,6 +80,7 @@ export async function conformance(suffix = '', launch = chromium.launch) {
     bundle: true,
     format: 'esm',
     target: 'es2022',
+    alias: { '#memory': join(here, '../js/indexed_db/memory.ts') },
   });
   const server = await serve({ '/pages/': join(here, 'pages'), '/conformance/': folder });
   const browser = await launch();

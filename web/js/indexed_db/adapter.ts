@@ -34,7 +34,8 @@ export class Adapter {
 
   /** The database of this name; in memory where none is named. */
   static async open(host: Host, announce: Announce, config?: Config): Promise<Adapter> {
-    const link = new Link(config);
+    // Loaded only where it is used.
+    const link = new Link(config, config === undefined ? new (await import('#memory')).Memory() : undefined);
     await link.open();
     return new Adapter(link, host, announce);
   }

@@ -2,7 +2,7 @@
 // which needs none.
 import { type KvErrorCode, KvError } from '../error.js';
 import { closeDatabase, openDatabase } from './database.js';
-import { Memory } from './memory.js';
+import type { Memory } from './memory.js';
 import { Requests, readOne } from './requests.js';
 import type { Name, Read, Transaction } from './transaction.js';
 
@@ -38,9 +38,9 @@ export class Link {
   #closed = false;
 
   /** Without settings: memory. */
-  constructor(config?: Config) {
+  constructor(config: Config | undefined, memory?: Memory) {
     this.#config = config;
-    if (config === undefined) this.#memory = new Memory();
+    this.#memory = memory;
   }
 
   get lasting(): boolean {

@@ -5,7 +5,7 @@
 // undone, so trying again is safe.
 import { type Changed, type Outcome, transact } from './batch.js';
 import * as calls from './calls.js';
-import type { Announce, Host, Item, Op } from './calls.js';
+import type { Announce, Host, Op } from './calls.js';
 import { itemOf, living } from './item.js';
 import type { Link } from './link.js';
 import { ATTRIBUTES, VALUE, found } from './record.js';
@@ -65,15 +65,10 @@ export class Queue {
       return;
     }
     this.#tell(outcome.changed);
-    ops.forEach((op, at) => this.#answer(op, outcome.answers[at] ?? []));
-  }
-
-  #answer({ ticket, call }: Op, items: Item[]): void {
-    if (call.type === 'write' && items.every(({ kind }) => kind === calls.WRITTEN)) {
-      this.#host.tellEnd(ticket, true, items.map(({ version }) => version).join('\n'));
-      return;
-    }
-    items.forEach((item, at) => calls.tell(this.#host, ticket, item, at === items.length - 1));
+    ops.forEach(({ ticket }, at) => {
+      const items = outcome.answers[at] ?? [];
+      items.forEach((item, at) => calls.tell(this.#host, ticket, item, at === items.length - 1));
+    });
   }
 
   /** Tells of what a transaction has changed, those of one namespace together. */

@@ -20,7 +20,7 @@ use wasm_bindgen::JsValue;
 pub use adapter::Adapter;
 pub use item::tell_item;
 use item::to_native;
-use ticket::{Answer, Ticket};
+use ticket::Ticket;
 pub use ticket::{tell_end, tell_failure};
 
 const MAX_ATOMIC: u32 = 1000;
@@ -103,23 +103,6 @@ fn index(want: Projection) -> u8 {
     }
 }
 
-/// More than this storage takes, if it is.
-fn check_size(change: &Change) -> Result<()> {
-    let (value, metadata) = match change {
-        Change::Put { attributes, value } => (value.len(), attributes.metadata.as_ref()),
-        Change::Amend(amendment) => (0, amendment.metadata.as_ref()),
-        Change::Extend(_) | Change::Delete | Change::Check => (0, None),
-    };
-    let metadata = metadata.map_or(0, String::len) as u64;
-    if metadata > MAX_METADATA_BYTES {
-        return Err(Error::too_large("metadata", MAX_METADATA_BYTES, metadata));
-    }
-    if value as u64 > MAX_VALUE_BYTES {
-        return Err(Error::too_large("value", MAX_VALUE_BYTES, value as u64));
-    }
-    Ok(())
-}
-
 /// A question must not stay without an answer, where the caller has gone: its transaction would wait.
 struct Undecided<'a> {
     adapter: &'a Adapter,
@@ -134,20 +117,6 @@ impl Drop for Undecided<'_> {
 
 fn unanswered() -> Error {
     Error::Internal("a call without an answer".into())
-}
-
-/// Of each mutation that was said, in order.
-fn outcomes(keys: &[String], answer: Answer) -> Result<Vec<Result<Outcome>>> {
-    let mut outcomes = Vec::with_capacity(keys.len());
-    if let Some(versions) = answer.text {
-        for version in versions.split('\n') {
-            outcomes.push(Version::new(version).map(Outcome::Written));
-        }
-    }
-    for (item, key) in answer.items.into_iter().zip(keys) {
-        outcomes.push(item.outcome(key));
-    }
-    if outcomes.len() == keys.len() { Ok(outcomes) } else { Err(unanswered()) }
 }
 
 #[async_trait(?Send)]
@@ -206,32 +175,21 @@ impl Storage for BrowserStorage {
         now: Timestamp,
         on_conflict: Projection,
     ) -> Result<Vec<Result<Outcome>>> {
+        if mutations.is_empty() {
+            return Ok(Vec::new());
+        }
         if atomic && mutations.len() > MAX_ATOMIC as usize {
-            return Err(Error::Unsupported(
-                ["an atomic write has at most ", &MAX_ATOMIC.to_string(), " mutations"].concat(),
-            ));
+            return Err(Error::Unsupported("an atomic write has at most 1000 mutations".into()));
         }
-        let mut refused = Vec::new();
-        let mut keys = Vec::with_capacity(mutations.len());
-        for (at, mutation) in mutations.iter().enumerate() {
-            match check_size(&mutation.change) {
-                Ok(()) => keys.push(mutation.key.clone()),
-                Err(error) => refused.push((at, Err(error))),
-            }
+        // The core has looked at their sizes.
+        for mutation in &mutations {
+            self.say(&mutation.key, &mutation.change, &mutation.precondition);
         }
-        let mut outcomes = Vec::new();
-        if atomic && !refused.is_empty() {
-            keys.iter().for_each(|_| outcomes.push(Ok(Outcome::NotApplied)));
-        } else if !keys.is_empty() {
-            for mutation in mutations.iter().filter(|mutation| check_size(&mutation.change).is_ok()) {
-                self.say(&mutation.key, &mutation.change, &mutation.precondition);
-            }
-            let ticket = Ticket::new();
-            self.adapter.write(ticket.number(), namespace, atomic, now as f64, index(on_conflict));
-            outcomes = self::outcomes(&keys, ticket.await?)?;
-        }
-        for (at, refusal) in refused {
-            outcomes.insert(at, refusal);
+        let ticket = Ticket::new();
+        self.adapter.write(ticket.number(), namespace, atomic, now as f64, index(on_conflict));
+        let mut outcomes = Vec::with_capacity(mutations.len());
+        for (item, mutation) in ticket.await?.items.into_iter().zip(&mutations) {
+            outcomes.push(item.outcome(&mutation.key));
         }
         Ok(outcomes)
     }
@@ -341,9 +299,7 @@ impl Storage for BrowserStorage {
             }
             refusal = None;
             let decided = item.map_or(Ok(None), |item| item.state(key)).and_then(|state| decide(state, now));
-            match decided
-                .and_then(|change| change.map_or(Ok(None), |change| check_size(&change).map(|()| Some(change))))
-            {
+            match decided {
                 Ok(Some(change)) => self.say(key, &change, &Precondition::None),
                 Ok(None) => {}
                 Err(error) => refusal = Some(error),

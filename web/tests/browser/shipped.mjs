@@ -88,7 +88,7 @@ export function shipped({ browser }) {
     async the_tarball_holds_what_it_should() {
       const folder = await project({});
       const files = await readdir(join(folder, 'node_modules/dataknobs-kv'), { recursive: true });
-      for (const file of ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/dataknobs_kv.wasm', 'dist/inline.js', 'dist/http.js', 'dist/dataknobs_kv_http.wasm', 'dist/http-inline.js', 'dist/cache.js']) {
+      for (const file of ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/dataknobs_kv.wasm', 'dist/inline.js', 'dist/http.js', 'dist/dataknobs_kv_http.wasm', 'dist/http-inline.js', 'dist/cache.js', 'dist/memory.js']) {
         assert.ok(files.includes(file), `${file} is not in ${files.join(', ')}`);
       }
       assert.ok(!files.some((file) => /src|tests|Cargo/.test(file)), files.join(', '));
