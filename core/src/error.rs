@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::decimal;
+
 /// The result of anything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,9 +90,9 @@ impl Error {
             | Error::Corrupt(m)
             | Error::Internal(m) => m.clone(),
             Error::TooLarge(l) => {
-                [&l.what, ": ", &l.actual.to_string(), " is over the limit of ", &l.limit.to_string()].concat()
+                [&l.what, ": ", &decimal(l.actual), " is over the limit of ", &decimal(l.limit)].concat()
             }
-            Error::RateLimited(Some(ms)) => ["try again in ", &ms.to_string(), " ms"].concat(),
+            Error::RateLimited(Some(ms)) => ["try again in ", &decimal(**ms), " ms"].concat(),
             Error::RateLimited(None) => "try again later".into(),
         }
     }

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Error, Result};
+use crate::{Error, Result, text::decimal};
 
 /// The most bytes of a key.
 pub const MAX_KEY_BYTES: usize = 512;
@@ -168,7 +168,7 @@ pub fn segments(key: &str) -> impl Iterator<Item = &str> {
 
 /// What is wrong with a text of the caller's.
 pub(crate) fn broken(what: &str, text: &str, at: usize, rule: &str) -> Error {
-    Error::invalid(&[what, " ", &shown(text), ": byte ", &at.to_string(), ": ", rule])
+    Error::invalid(&[what, " ", &shown(text), ": byte ", &decimal(at as u64), ": ", rule])
 }
 
 /// A text of the caller's for a message: in quotes and shortened, what is not to be seen escaped. `{:?}` says nearly the same
@@ -177,7 +177,7 @@ pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::from("\"");
     for (count, character) in text.chars().enumerate() {
         if count == SHOWN_CHARS {
-            return [&shown, "\"… (", &text.len().to_string(), " bytes)"].concat();
+            return [&shown, "\"… (", &decimal(text.len() as u64), " bytes)"].concat();
         }
         match character {
             '"' | '\\' => shown.extend(['\\', character]),

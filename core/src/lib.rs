@@ -33,6 +33,7 @@ mod order;
 pub mod pattern;
 pub mod storage;
 pub mod store;
+pub mod text;
 pub mod value;
 #[cfg(feature = "wire")]
 pub mod wire;

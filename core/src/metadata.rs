@@ -8,6 +8,7 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
+use crate::text::decimal;
 use crate::{
     Error, MAX_TIMESTAMP, Result,
     json::{self, Event, Field, JsonError, Reader, Tree},
@@ -155,7 +156,7 @@ fn not_json(error: JsonError) -> Error {
 }
 
 fn broken(at: usize, rule: &str) -> Error {
-    Error::invalid(&["metadata: byte ", &at.to_string(), ": ", rule])
+    Error::invalid(&["metadata: byte ", &decimal(at as u64), ": ", rule])
 }
 
 /// The checked fields of a JSON object, sorted by name.

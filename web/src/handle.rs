@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dataknobs_kv_core::store::{ChangeResult, Child, DeleteResult, Item, Query, SetOptions, SetResult, SwapResult};
-use dataknobs_kv_core::{Capabilities, Entry, Error, Projection, Result, Store, Value, key};
+use dataknobs_kv_core::{Capabilities, Entry, Error, Projection, Result, Store, Value, key, text};
 use wasm_bindgen::prelude::*;
 
 use crate::convert::{self, Options, thrown};
@@ -238,7 +238,7 @@ async fn run(store: Arc<dyn Store>, call: Call) -> Result<JsValue> {
         op::CLEAR => Ok(store.clear(namespace, number).await?.into()),
         op::NAMESPACES => {
             let page = store.namespaces(from, number).await?;
-            Ok(page_of(page.names.join("\n").into(), page.cursor))
+            Ok(page_of(text::joined(&page.names, '\n').into(), page.cursor))
         }
         op::TRANSACT => transact(&*store, namespace, x.unchecked_ref(), y.unchecked_ref()).await,
         op::CAPABILITIES => Ok(capabilities_of(&store.capabilities().await?)),

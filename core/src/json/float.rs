@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 
 use super::number::Decimal;
+use crate::text::decimal;
 
 /// A whole number, least significant word first; the last word is not 0.
 #[derive(Clone)]
@@ -187,7 +188,7 @@ pub(crate) fn digits(float: f64) -> (String, i32) {
     };
     if (-52..=0).contains(&exponent) && mantissa.trailing_zeros() >= exponent.unsigned_abs() {
         // A whole number below 2^53 is its own shortest decimal.
-        let mut text = (mantissa >> exponent.unsigned_abs()).to_string();
+        let mut text = decimal(mantissa >> exponent.unsigned_abs());
         let point = text.len() as i32;
         while text.ends_with('0') {
             text.pop();

@@ -12,6 +12,8 @@ mod tree;
 
 use std::fmt;
 
+use crate::text::decimal;
+
 pub use equal::equal;
 pub(crate) use float::{digits as float_digits, parse as parse_float};
 pub use number::format_number;
@@ -36,7 +38,7 @@ pub struct JsonError {
 impl JsonError {
     /// Both as text.
     pub fn message(&self) -> String {
-        ["not JSON at byte ", &self.at.to_string(), ": ", self.rule].concat()
+        ["not JSON at byte ", &decimal(self.at as u64), ": ", self.rule].concat()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Numbers: exact decimals, and 64-bit floats as text.
 
 use super::float;
+use crate::text::decimal;
 
 /// The shortest decimal that reads back the same, in ECMAScript's layout (`1.5`, `100`, `1e+21`, `1e-7`); `-0` for
 /// negative zero, and as in JSON.stringify `null` for what is not finite.
@@ -37,7 +38,7 @@ pub fn format_number(number: f64) -> String {
                 out.extend([".", rest]);
             }
             out.push_str(if point > 0 { "e+" } else { "e-" });
-            out.push_str(&(point.saturating_sub(1).unsigned_abs() as usize).to_string());
+            out.push_str(&decimal(point.saturating_sub(1).unsigned_abs().into()));
         }
     }
     out
@@ -50,7 +51,7 @@ pub(crate) fn push_zeros(out: &mut String, count: usize) {
 }
 
 pub(crate) fn format_integer(integer: i64) -> String {
-    [if integer < 0 { "-" } else { "" }, &integer.unsigned_abs().to_string()].concat()
+    [if integer < 0 { "-" } else { "" }, &decimal(integer.unsigned_abs())].concat()
 }
 
 /// An integer of 64 bits in decimal digits, with a minus where it is below 0.

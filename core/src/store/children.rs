@@ -11,6 +11,7 @@ use super::{
     core::check_limit,
     cursor::{Walk, refused},
 };
+use crate::text::decimal;
 use crate::{
     Clock, Entry, Result, Storage,
     key::{self, MAX_KEY_BYTES},
@@ -71,7 +72,7 @@ impl Place {
             lengths.extend(char::from_u32(LENGTH.saturating_add(*length as u32)));
         }
         let (count, after) = match &self.open {
-            Some(Below { count, after: Some(after) }) => (count.to_string(), after.as_str()),
+            Some(Below { count, after: Some(after) }) => (decimal(*count), after.as_str()),
             _ => (String::new(), ""),
         };
         let mark = if self.after { ">" } else { "=" };

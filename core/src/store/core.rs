@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::{MAX_ITEMS, MAX_PAGE};
+use crate::text::decimal;
 use crate::{
     Capabilities, Clock, Error, Projection, Result, State, Storage, Timestamp, checksum, key, order,
     pattern::PatternCache,
@@ -82,7 +83,7 @@ pub(super) fn check_items(count: usize) -> Result<()> {
 pub(super) fn check_limit(limit: u32) -> Result<()> {
     match (1..=MAX_PAGE).contains(&limit) {
         true => Ok(()),
-        false => Err(Error::invalid(&["limit ", &limit.to_string(), ": it is 1 to ", &MAX_PAGE.to_string()])),
+        false => Err(Error::invalid(&["limit ", &decimal(limit.into()), ": it is 1 to ", &decimal(MAX_PAGE.into())])),
     }
 }
 

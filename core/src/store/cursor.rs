@@ -14,7 +14,8 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// The cursor for a position: 16 hexadecimal digits that fit walk and position, then the position in hexadecimal.
     pub(super) fn cursor(&self, position: &str) -> String {
-        [hexadecimal(&self.mark(position).to_le_bytes()), hexadecimal(position.as_bytes())].concat()
+        let mark = hexadecimal(&self.mark(position).to_le_bytes());
+        [&mark, hexadecimal(position.as_bytes()).as_str()].concat()
     }
 
     /// The position in a cursor of this walk.

@@ -13,7 +13,7 @@ mod ticket;
 use async_trait::async_trait;
 use dataknobs_kv_core::storage::{Change, Decide, Hint, Mutation, Names, Outcome, Page, Range, Reclaimed};
 use dataknobs_kv_core::{
-    Capabilities, Clock, Entry, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version,
+    Capabilities, Clock, Entry, Error, Precondition, Projection, Result, State, Storage, Timestamp, Version, text,
 };
 use wasm_bindgen::JsValue;
 
@@ -115,6 +115,16 @@ impl Drop for Undecided<'_> {
     }
 }
 
+fn lines(text: Option<String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(text) = text {
+        for line in text.split('\n') {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
 fn unanswered() -> Error {
     Error::Internal("a call without an answer".into())
 }
@@ -162,9 +172,12 @@ impl Storage for BrowserStorage {
             return Ok(Vec::new());
         }
         let ticket = Ticket::new();
-        self.adapter.get_many(ticket.number(), namespace, &keys.join("\n"), now as f64, with_value);
-        let answer = ticket.await?;
-        Ok(answer.items.into_iter().zip(keys).map(|(item, key)| item.state(key)).collect())
+        self.adapter.get_many(ticket.number(), namespace, &text::joined(keys, '\n'), now as f64, with_value);
+        let mut states = Vec::with_capacity(keys.len());
+        for (item, key) in ticket.await?.items.into_iter().zip(keys) {
+            states.push(item.state(key));
+        }
+        Ok(states)
     }
 
     async fn write(
@@ -218,8 +231,8 @@ impl Storage for BrowserStorage {
         );
         let answer = ticket.await?;
         let mut items = Vec::with_capacity(answer.items.len());
-        for key in answer.text.iter().flat_map(|keys| keys.split('\n')) {
-            items.push(Entry { key: key.to_owned(), state: None });
+        for key in lines(answer.text) {
+            items.push(Entry { key, state: None });
         }
         for mut item in answer.items {
             let key = std::mem::take(&mut item.key);
@@ -260,8 +273,7 @@ impl Storage for BrowserStorage {
         let ticket = Ticket::new();
         self.adapter.namespaces(ticket.number(), after, limit);
         let answer = ticket.await?;
-        let names = answer.text.map_or(Vec::new(), |names| names.split('\n').map(str::to_owned).collect());
-        Ok(Names { names, next: answer.next })
+        Ok(Names { names: lines(answer.text), next: answer.next })
     }
 
     async fn backoff(&self, _namespace: &str, _key: &str, attempt: u32) {
