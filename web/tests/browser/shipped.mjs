@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, readdir, symlink, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { brotliCompressSync } from 'node:zlib';
 import { serve } from '../support/server.mjs';
 import { service } from '../support/service.mjs';
 
@@ -95,6 +96,12 @@ export function shipped({ browser }) {
       // Types of what is inside are not part of it.
       const types = files.filter((file) => file.endsWith('.d.ts')).map((file) => file.slice('dist/'.length, -'.d.ts'.length));
       assert.deepEqual(types.sort(), ['changes', 'error', 'index', 'listing', 'migrate', 'options', 'store', 'types', 'values']);
+    },
+
+    async a_page_loads_eighty_kilobytes() {
+      const files = ['dataknobs_kv.wasm', 'index.js'].map((file) => readFile(join(root, 'web/dist', file)));
+      const sizes = (await Promise.all(files)).map((bytes) => brotliCompressSync(bytes).length);
+      assert.ok(sizes[0] + sizes[1] <= 80_000, `by brotli: module ${sizes[0]}, script ${sizes[1]} bytes`);
     },
 
     async types_are_strict() {
