@@ -1,7 +1,8 @@
 // The calls of a batch, in one transaction: read what they need, decide in their order, write what came of it, commit.
 //
 // Between the first read and the commit nothing is awaited but requests of the transaction itself, and decisions of callers
-// that are ready to decide: otherwise the browser would end it.
+// that are ready to decide: otherwise the browser would end it. Records are never changed in place: an earlier call's answer
+// shows what was there for that call.
 import * as calls from './calls.js';
 import type { Host, Item, Mutation, Op, Update, Write } from './calls.js';
 import { failure } from './database.js';
@@ -109,7 +110,7 @@ function assign<K extends 'contentType' | 'metadata' | 'slidingMs'>(entry: Entry
   else entry[name] = value;
 }
 
-/** Runs the calls, or nothing of them was applied. `ask` puts the question of an update to whoever made the call. */
+/** Runs the calls: what came of each, or nothing of it was applied. */
 export async function transact(link: Link, host: Host, ops: Op[]): Promise<Outcome> {
   const writing = ops.some(({ call }) => call.type !== 'read');
   const begun = link.begin(writing);
