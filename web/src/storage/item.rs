@@ -38,7 +38,7 @@ pub(super) struct Item {
     state: Option<Result<State>>,
 }
 
-/// `kind` as in [`Kind`]; without `value_type` there is no entry. `text` is the value where it has one, else `bytes`.
+/// `kind` as `adapter.ts` numbers it; without `value_type` there is no entry. `text` is the value where it has one, else `bytes`.
 /// With `last` this is all.
 #[wasm_bindgen(js_name = tellItem)]
 #[allow(clippy::too_many_arguments)]
