@@ -104,7 +104,7 @@ fn small(build: &mut Command) -> Result {
         build.env("RUSTFLAGS", SMALL);
         return Ok(());
     }
-    build.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+    build.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
     build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", format!("{SMALL} {SILENT}"));
     Ok(())
 }

@@ -94,20 +94,15 @@ export interface Host {
   tellFailure(ticket: number, code: string, message: string): void;
 }
 
+/** Without a type there is no entry, and nothing else of it counts. */
+const NOTHING = {} as Entry;
+
 /** Tells of one item; with `last` that is all. */
 export function tell({ tellItem }: Host, ticket: number, { kind, key, version, entry, value }: Item, last: boolean): void {
-  if (entry === undefined) {
-    tellItem(
-      ticket, kind, key, version, undefined, undefined, undefined, 0, 0, undefined, undefined, 0, 0, undefined, undefined, last,
-    );
-    return;
-  }
-  const { type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum } = entry;
-  const text = textOf(value);
-  const bytes = value instanceof Uint8Array ? value : undefined;
+  const of = entry ?? NOTHING;
   tellItem(
-    ticket, kind, key, entry.version, type, contentType, metadata, createdAt, updatedAt, expiresAt, slidingMs, size, checksum,
-    text, bytes, last,
+    ticket, kind, key, version ?? of.version, of.type, of.contentType, of.metadata, of.createdAt, of.updatedAt, of.expiresAt,
+    of.slidingMs, of.size, of.checksum, textOf(value), value instanceof Uint8Array ? value : undefined, last,
   );
 }
 

@@ -10,35 +10,34 @@ use wasm_bindgen::prelude::*;
 use super::ticket::told_item;
 use crate::js::bytes_of;
 
-/// What is told of one key, as `adapter.ts` numbers it.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Kind {
+/// What is told of one key, as `calls.ts` numbers it.
+mod kind {
     /// There is nothing, or there was nothing to change.
-    Absent,
+    pub(super) const ABSENT: u8 = 0;
     /// Something that is no entry.
-    Damaged,
+    pub(super) const DAMAGED: u8 = 1;
     /// The entry.
-    There,
+    pub(super) const THERE: u8 = 2;
     /// Written: the version.
-    Written,
+    pub(super) const WRITTEN: u8 = 3;
     /// The precondition held.
-    Held,
-    Deleted,
+    pub(super) const HELD: u8 = 4;
+    pub(super) const DELETED: u8 = 5;
     /// The precondition did not hold; with the entry, if it is there and wanted.
-    Conflict,
-    NotApplied,
+    pub(super) const CONFLICT: u8 = 6;
+    pub(super) const NOT_APPLIED: u8 = 7;
 }
 
 /// One of the items of an answer.
 pub(super) struct Item {
-    pub(super) kind: Kind,
+    kind: u8,
     /// Where the caller does not know it.
     pub(super) key: String,
     version: Option<String>,
     state: Option<Result<State>>,
 }
 
-/// `kind` as `adapter.ts` numbers it; without `value_type` there is no entry. `text` is the value where it has one, else `bytes`.
+/// `kind` as `calls.ts` numbers it; without `value_type` there is no entry. `text` is the value where it has one, else `bytes`.
 /// With `last` this is all.
 #[wasm_bindgen(js_name = tellItem)]
 #[allow(clippy::too_many_arguments)]
@@ -61,16 +60,6 @@ pub fn tell_item(
     last: bool,
 ) {
     let key = key.unwrap_or_default();
-    let kind = match kind {
-        0 => Kind::Absent,
-        2 => Kind::There,
-        3 => Kind::Written,
-        4 => Kind::Held,
-        5 => Kind::Deleted,
-        6 => Kind::Conflict,
-        7 => Kind::NotApplied,
-        _ => Kind::Damaged,
-    };
     let mut item = Item { kind, key, version, state: None };
     if let Some(value_type) = value_type {
         let state = || {
@@ -111,11 +100,11 @@ impl Item {
     }
 
     pub(super) fn is_damaged(&self) -> bool {
-        self.kind == Kind::Damaged
+        self.kind == kind::DAMAGED
     }
 
     pub(super) fn is_written(&self) -> bool {
-        self.kind == Kind::Written
+        self.kind == kind::WRITTEN
     }
 
     /// The version of what was written.
@@ -125,13 +114,13 @@ impl Item {
 
     pub(super) fn outcome(self, key: &str) -> Result<Outcome> {
         Ok(match self.kind {
-            Kind::Absent => Outcome::Absent,
-            Kind::Damaged => return Err(damaged(key)),
-            Kind::There | Kind::Conflict => Outcome::Conflict(self.state(key)?),
-            Kind::Written => Outcome::Written(self.version()?),
-            Kind::Held => Outcome::Held,
-            Kind::Deleted => Outcome::Deleted,
-            Kind::NotApplied => Outcome::NotApplied,
+            kind::ABSENT => Outcome::Absent,
+            kind::THERE | kind::CONFLICT => Outcome::Conflict(self.state(key)?),
+            kind::WRITTEN => Outcome::Written(self.version()?),
+            kind::HELD => Outcome::Held,
+            kind::DELETED => Outcome::Deleted,
+            kind::NOT_APPLIED => Outcome::NotApplied,
+            _ => return Err(damaged(key)),
         })
     }
 }
