@@ -48,8 +48,8 @@ function remember(key: Key, createdAt: number, apart: boolean): void {
 /** So many keys of one namespace are looked for in their range, where that does not hold many others. */
 const MANY_KEYS = 24;
 const PART = 1000;
-/** The most keys that one request asks for. */
-const MOST = 10_000;
+/** The most keys that one request asks for: where few of them fit, some more than are wanted. */
+const MOST = 30_000;
 
 /** Of later versions of the standard. */
 interface Records {
@@ -265,7 +265,7 @@ export class Requests implements Transaction {
     const range = rangeOf(namespace, within);
     const keys: string[] = [];
     if (range === undefined) return { keys, more: false, last: undefined };
-    const part = Math.min(most, fits === undefined ? limit : Math.max(limit, PART), MOST);
+    const part = Math.min(most, fits === undefined ? limit : Math.max(limit * 3, PART), MOST);
     let asked = all(this.#entries, range, part);
     const due = await all(this.#entries.index(EXPIRY), dueAt(now), MANY);
     // Too many to be taken out one by one.
