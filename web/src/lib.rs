@@ -27,6 +27,8 @@ mod many;
 #[cfg(feature = "database")]
 mod clock;
 #[cfg(feature = "database")]
+mod places;
+#[cfg(feature = "database")]
 pub mod storage;
 #[cfg(feature = "database")]
 mod task;

@@ -12,6 +12,7 @@ use dataknobs_kv_core::Result;
 use wasm_bindgen::prelude::*;
 
 use crate::convert::thrown;
+use crate::places::Places;
 
 #[wasm_bindgen(module = "/src/border.js")]
 extern "C" {
@@ -33,14 +34,8 @@ struct Task {
     waker: Waker,
 }
 
-/// Places of tasks; a number comes again once it is free.
-struct Tasks {
-    places: Vec<Option<Task>>,
-    free: Vec<u32>,
-}
-
 thread_local! {
-    static TASKS: RefCell<Tasks> = const { RefCell::new(Tasks { places: Vec::new(), free: Vec::new() }) };
+    static TASKS: RefCell<Places<Task>> = const { RefCell::new(Places::new()) };
 }
 
 struct Bell(u32);
@@ -60,14 +55,7 @@ impl Wake for Bell {
 /// What the call comes to, or a promise of it.
 pub(crate) fn start(work: Work) -> JsValue {
     let number = TASKS.with_borrow_mut(|tasks| {
-        let number = tasks.free.pop().unwrap_or_else(|| {
-            tasks.places.push(None);
-            tasks.places.len() as u32 - 1
-        });
-        if let Some(place) = tasks.places.get_mut(number as usize) {
-            *place = Some(Task { work: Some(work), again: false, waker: Waker::from(Arc::new(Bell(number))) });
-        }
-        number
+        tasks.put(|number| Task { work: Some(work), again: false, waker: Waker::from(Arc::new(Bell(number))) })
     });
     match run(number) {
         Some(Ok(value)) => value,
@@ -80,20 +68,18 @@ pub(crate) fn start(work: Work) -> JsValue {
 fn run(number: u32) -> Option<Result<JsValue>> {
     loop {
         let (mut work, waker) = TASKS.with_borrow_mut(|tasks| {
-            let task = tasks.places.get_mut(number as usize)?.as_mut()?;
+            let task = tasks.get(number)?;
             task.again = task.work.is_none();
             Some((task.work.take()?, task.waker.clone()))
         })?;
         // Whatever this calls may wake it, or start others.
         let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
         let again = TASKS.with_borrow_mut(|tasks| {
-            let place = tasks.places.get_mut(number as usize)?;
             if polled.is_ready() {
-                *place = None;
-                tasks.free.push(number);
+                tasks.release(number);
                 return Some(false);
             }
-            let task = place.as_mut()?;
+            let task = tasks.get(number)?;
             task.work = Some(work);
             Some(task.again)
         })?;

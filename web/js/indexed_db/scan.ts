@@ -1,5 +1,6 @@
 // Listings: a page of keys, or of entries.
-import { DAMAGED, type Item, THERE } from './calls.js';
+import type { Item } from './calls.js';
+import { itemOf } from './item.js';
 import type { Link } from './link.js';
 import * as record from './record.js';
 import { KEY, VALUE, type Want, fromOrdered, toOrdered } from './record.js';
@@ -126,25 +127,13 @@ async function entries(transaction: Transaction, asked: Scan): Promise<Page> {
       if (matches) {
         if (whole && want !== KEY) weight += key.length + record.weight(entry, want);
         if (items.length >= limit || (weight > record.ANSWER_BYTES && items.length > 0)) return { items, next: after };
-        if (!whole) items.push({ kind: DAMAGED, key });
-        else if (want === KEY) items.push({ kind: THERE, key });
-        else items.push(await item(transaction, namespace, key, entry, want));
+        const apart = whole && want === VALUE && entry.apart === true;
+        const value = apart ? (await transaction.readApart([{ namespace, key }]))[0] : undefined;
+        items.push({ ...itemOf(entry, value, want), key });
       }
       after = key;
     }
     if (keys.length < ask) return { items, next: undefined };
     if (looked >= LOOKED_AT || items.length >= limit) return { items, next: after };
   }
-}
-
-async function item(
-  transaction: Transaction,
-  namespace: string,
-  key: string,
-  entry: record.Entry,
-  want: Want,
-): Promise<Item> {
-  if (want !== VALUE) return { kind: THERE, key, entry };
-  const value = entry.apart === true ? (await transaction.readApart([{ namespace, key }]))[0] : entry.value;
-  return value === undefined ? { kind: DAMAGED, key } : { kind: THERE, key, entry, value };
 }

@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::*;
 
 use super::item::Item;
 use super::unanswered;
+use crate::places::Places;
 
 /// All that is told of one call.
 #[derive(Default)]
@@ -39,28 +40,8 @@ struct Asked {
     given_up: bool,
 }
 
-/// Places of tickets; a number comes again once it is free.
-#[derive(Default)]
-struct Desk {
-    places: Vec<Option<Box<Asked>>>,
-    free: Vec<u32>,
-}
-
 thread_local! {
-    static DESK: RefCell<Desk> = const { RefCell::new(Desk { places: Vec::new(), free: Vec::new() }) };
-}
-
-impl Desk {
-    fn asked(&mut self, number: u32) -> Option<&mut Asked> {
-        self.places.get_mut(number as usize)?.as_deref_mut()
-    }
-
-    fn release(&mut self, number: u32) {
-        if let Some(place) = self.places.get_mut(number as usize) {
-            *place = None;
-            self.free.push(number);
-        }
-    }
+    static DESK: RefCell<Places<Box<Asked>>> = const { RefCell::new(Places::new()) };
 }
 
 /// One call, to be answered.
@@ -72,18 +53,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn new() -> Self {
-        let number = DESK.with_borrow_mut(|desk| match desk.free.pop() {
-            Some(number) => {
-                if let Some(place) = desk.places.get_mut(number as usize) {
-                    *place = Some(Box::default());
-                }
-                number
-            }
-            None => {
-                desk.places.push(Some(Box::default()));
-                desk.places.len() as u32 - 1
-            }
-        });
+        let number = DESK.with_borrow_mut(|desk| desk.put(|_| Box::default()));
         Ticket { number, ended: false }
     }
 
@@ -102,7 +72,7 @@ impl Future for Ticket {
     type Output = Result<Answer>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        DESK.with_borrow_mut(|desk| match desk.asked(self.number) {
+        DESK.with_borrow_mut(|desk| match desk.get(self.number) {
             None => Poll::Ready(Err(unanswered())),
             Some(asked) => match asked.end.take() {
                 Some(end) => {
@@ -120,7 +90,7 @@ impl Future for Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        DESK.with_borrow_mut(|desk| match desk.asked(self.number) {
+        DESK.with_borrow_mut(|desk| match desk.get(self.number) {
             // JavaScript still has the number.
             Some(asked) if !self.ended => asked.given_up = true,
             _ => desk.release(self.number),
@@ -131,7 +101,7 @@ impl Drop for Ticket {
 /// One of the items of an answer, as `item.rs` reads it.
 pub(super) fn told_item(number: u32, item: Item, last: bool) {
     DESK.with_borrow_mut(|desk| {
-        if let Some(asked) = desk.asked(number) {
+        if let Some(asked) = desk.get(number) {
             asked.answer.items.push(item);
         }
     });
@@ -142,7 +112,7 @@ pub(super) fn told_item(number: u32, item: Item, last: bool) {
 
 fn told(number: u32, last: bool, end: Result<()>, also: impl FnOnce(&mut Answer)) {
     let waker = DESK.with_borrow_mut(|desk| {
-        let asked = desk.asked(number)?;
+        let asked = desk.get(number)?;
         if asked.given_up {
             if last {
                 desk.release(number);
